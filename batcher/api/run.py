@@ -149,12 +149,12 @@ class Run:
         """
         if check not in {"decode", "structure"}:
             raise UsageError(f"check={check!r}: it must be decode or structure")
-        found = []
+        findings = []
         for path in self.paths:
             survey = checking.check(path, depth=check, threads=THREADS, progress=None)  # type: ignore[arg-type]
             which = {} if len(self.paths) == 1 else {"run": str(path)}
-            found += [{**which, **finding.as_json()} for finding in survey.findings]
-        return found
+            findings += [{**which, **finding.as_json()} for finding in survey.findings]
+        return findings
 
     def pick(self, where: str | Image | None, verdict: str | None = None, **more: Any) -> dict[str, Any]:
         """Write a verdict on images: ``"yes"``, ``"no"`` or ``"clear"``. Returns the counts of ``pick --json``.

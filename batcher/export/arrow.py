@@ -11,7 +11,7 @@ from batcher.export.columns import Kind
 from batcher.manifest.extras import install_command
 
 _ROWS, _BYTES = 1_000, 8 << 20  # most rows and bytes of a row group, which is held in memory
-_DATASETS = {
+_TYPES = {  # the names that both pyarrow and datasets use
     Kind.TEXT: "string", Kind.INTEGER: "int64", Kind.NUMBER: "float64", Kind.BOOLEAN: "bool", Kind.BINARY: "binary",
 }  # fmt: skip
 
@@ -46,12 +46,8 @@ class ParquetFile:
         import pyarrow.parquet as pq  # noqa: PLC0415
 
         self._pa, self._image = pa, image
-        types = {
-            Kind.TEXT: pa.string(), Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64(), Kind.BOOLEAN: pa.bool_(),
-            Kind.BINARY: pa.binary(),
-        }  # fmt: skip
-        fields = [pa.field(name, types[kind]) for name, kind in columns.items()]
-        features: dict[str, Any] = {n: {"dtype": _DATASETS[kind], "_type": "Value"} for n, kind in columns.items()}
+        fields = [pa.field(name, pa.type_for_alias(_TYPES[kind])) for name, kind in columns.items()]
+        features: dict[str, Any] = {n: {"dtype": _TYPES[kind], "_type": "Value"} for n, kind in columns.items()}
         self._heavy = [name for name, kind in columns.items() if kind is Kind.BINARY]
         names = [name for name in columns if name not in self._heavy]
         packed = dict.fromkeys(self._heavy, "none") | dict.fromkeys(names, "zstd")

@@ -28,23 +28,9 @@ from batcher.core.where import VERDICTS
 
 LARGEST = 2**63 - 1
 _EXACT = 2**53  # a float holds every integer up to this
-_RESERVED = frozenset(
-    {
-        "file",
-        "file_name",
-        "image",
-        "images",
-        "label",
-        "split",
-        "__key__",
-        "__url__",
-        "png",
-        "jpg",
-        "webp",
-        "txt",
-        "json",
-    }
-)
+_RESERVED = frozenset({
+    "file", "file_name", "image", "images", "label", "split", "__key__", "__url__", "png", "jpg", "webp", "txt", "json",
+})  # fmt: skip
 _FILE = re.compile(r"file_names?$", re.IGNORECASE)
 # Arrow reads a JSON column as timestamps if all its values match; it accepts no fractions of a second.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)

@@ -28,7 +28,7 @@ class MetadataEmbedder:
     """
 
     def __init__(self, run: Path, words: AbstractSet[str], *, simulated: bool) -> None:
-        self._ground = reader_of(run)
+        self._reader = reader_of(run)
         self._what, self._force = words - {"signed"}, "signed" in words
         self._simulated = simulated
         self._lock = Lock()
@@ -50,7 +50,7 @@ class MetadataEmbedder:
         """The sidecar of the image, or those fields of it that the state file has."""
         image, stars = sample.image, {"stars": sample.verdict.get("stars")}
         try:
-            with self._ground.reading(sidecar_of(image.file)) as data:
+            with self._reader.reading(sidecar_of(image.file)) as data:
                 sidecar = parse(data)
         except (Absent, Outside, NotAFile, Untrue, OSError):
             sidecar = {}

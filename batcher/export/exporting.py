@@ -76,7 +76,7 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
         target = KINDS[order.to](order, selection)
         for sample in selection.first_look():
             target.see(sample)
-        _refuse_nothing(order, target, exporting.removed(connection))
+        _require_images(order, target, exporting.removed(connection))
         target.settle()
         # Files made with other options may be there, also if an earlier replacement was interrupted.
         is_anew = bool(difference or (mark or {}).get("anew"))
@@ -97,7 +97,7 @@ def _difference(order: Order, mark: dict[str, Any]) -> str:
     before = str(mark.get("run", "")).split(os.pathsep)
     if not set(before) <= set(_runs(order)) and any(Path(run).exists() for run in before):
         return f"of another run, {', '.join(before)}"
-    was, now = mark.get("options", {}), dict(order.known_by)
+    was, now = mark.get("options", {}), dict(order.identity)
     changed = [
         f"--{name.replace('_', '-')} was {_shown(was.get(name))} and is {_shown(now.get(name))}"
         for name in {**was, **now}
@@ -114,7 +114,7 @@ def _shown(value: Any) -> str:
     return "not given" if value is None else "given" if value is True else one_line(str(value), 100)
 
 
-def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
+def _require_images(order: Order, target: Target, removed: int) -> None:
     """Raises UsageError if there are no images to export. removed: jobs that are no longer in the manifest."""
     if target.images:
         return
@@ -146,7 +146,7 @@ def _mark(order: Order, target: Target) -> dict[str, Any]:
         "batcher": __version__,
         "target": order.to,
         "run": os.pathsep.join(_runs(order)),
-        "options": dict(order.known_by),
+        "options": dict(order.identity),
         "pictures": dict(target.images),
         "columns": {name: str(kind) for name, kind in target.columns.kinds().items()},
         **target.facts,

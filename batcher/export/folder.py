@@ -47,6 +47,9 @@ class Folder:
         self._threads = min(8, os.cpu_count() or 1)
         self.done: Counter[str] = Counter()
 
+    def __repr__(self) -> str:
+        return f"Folder({str(self.path)!r}, done={dict(self.done)})"
+
     def claim(self, mark: Mapping[str, Any]) -> None:
         """Write the mark, as that of an export that is not complete."""
         self._mark = {**mark, "complete": False, **({"anew": True} if self._anew else {})}

@@ -132,7 +132,7 @@ def _groups(connection: sqlite3.Connection, where: JobFilter) -> dict[str, Group
         group = groups.setdefault(group_key(job.model, job.inputs), Group(job))
         group.seeds.add(seed_of(job.inputs))
         group.kept += sum(verdict.get("pick") == YES for verdict in where.verdicts.get(job.key, ()))
-        group.matches = where.means(entry) or group.matches
+        group.matches = where.matches(entry) or group.matches
     where.check()
     return groups
 

@@ -45,6 +45,11 @@ class Picking:
     rest: str | None = None
     by_whom: str = ""
 
+    @property
+    def has_verdict(self) -> bool:
+        """Whether a verdict is given for all images alike."""
+        return self.word is not None or self.stars is not None or bool(self.tags)
+
 
 def pick(run_dir: Path, picking: Picking) -> dict[str, Any]:
     """Write the verdicts that change something; gives a report as JSON data. Raises UsageError, DiskError."""
@@ -92,7 +97,6 @@ def _check(picking: Picking) -> None:
         raise UsageError(f"--best {picking.best}: a number from 1")
     if picking.rest not in {None, NO, CLEAR}:
         raise UsageError(f"--rest {picking.rest}: no or clear")
-    says = picking.word is not None or picking.stars is not None or picking.tags
     if picking.best is not None:
         if picking.word in {NO, CLEAR}:
             raise UsageError(
@@ -100,7 +104,7 @@ def _check(picking: Picking) -> None:
             )
     elif picking.rest is not None or picking.by is not None:
         raise UsageError("--rest and --by go with --best N", hint="Add --best 1.")
-    elif picking.scores is None and not says:
+    elif picking.scores is None and not picking.has_verdict:
         raise UsageError("no verdict is given for them", hint="Add yes, no, clear, --stars N or --tag TEXT.")
 
 
@@ -108,8 +112,7 @@ def _verdicts(picking: Picking, selected: Sequence[Viewed], file: Scores | None)
     if picking.best is not None:
         yield from _best(picking, selected, file)
         return
-    says = picking.word is not None or picking.stars is not None or picking.tags
-    if file is not None and not says and not set(COLUMNS) & set(file.columns):
+    if file is not None and not picking.has_verdict and not set(COLUMNS) & set(file.columns):
         columns = ", ".join(file.columns) or "nothing"
         raise UsageError(
             f"{picking.scores} has no column pick, stars, tags or note (it has {columns})",

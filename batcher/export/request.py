@@ -69,7 +69,7 @@ class Order(Options):
     """The options of one export, checked.
 
     run: the run directory. folder: the folder to export to. splits, recode: as parsed. words: what to embed.
-    shard_bytes: ``shard_size`` in bytes. known_by: the options that an export must share to be continued, by name.
+    shard_bytes: ``shard_size`` in bytes. identity: the options that an export must share to be continued, by name.
     """
 
     run: Path
@@ -78,7 +78,7 @@ class Order(Options):
     recode: Recode | None
     words: frozenset[str]
     shard_bytes: int
-    known_by: Mapping[str, Any]
+    identity: Mapping[str, Any]
 
 
 _ONLY: Mapping[str, tuple[str, ...]] = {  # by option, the targets that it is for
@@ -104,11 +104,11 @@ def ordered(run: Path, folder: Path, options: Options) -> Order:
         )
     splits = _splits(options)
     words = _embed(options)
-    known_by = {name: value for name, value in given.items() if name not in {"embed", "allow_missing"}}
+    identity = {name: value for name, value in given.items() if name not in {"embed", "allow_missing"}}
     return Order(
         **asdict(options), run=run, folder=folder, splits=splits, words=words,
         recode=_layout_recode(options) or _recode(options.convert), shard_bytes=_size(options.shard_size),
-        known_by=known_by | ({"embed": ",".join(sorted(words))} if words else {}),
+        identity=identity | ({"embed": ",".join(sorted(words))} if words else {}),
     )  # fmt: skip
 
 
@@ -184,6 +184,7 @@ def _layout_recode(options: Options) -> Recode | None:
 
 def _size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
-    if match is None or float(match[1]) * _UNITS[match[2].lower()] < 1:
+    size = float(match[1]) * _UNITS[match[2].lower()] if match else 0
+    if size < 1:
         raise UsageError(f"--shard-size {text!r}: a size looks like 500MB or 2GB")
-    return round(float(match[1]) * _UNITS[match[2].lower()])
+    return round(size)

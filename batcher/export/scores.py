@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ KEYS = {
     "file": ("file", "file_name", "filename", "path", "image"),
     "prompt_id": ("prompt_id", "id"),
 }
+_NAMES = frozenset(chain.from_iterable(KEYS.values()))
 OUTPUT = "output_index"
 COLUMNS = ("pick", "stars", "tags", "note")
 _SHORTEST = 8  # least digits of a shortened job key
@@ -57,8 +59,9 @@ def read(path: Path, images: Sequence[Viewed]) -> Scores:
         columns.update(dict.fromkeys(row))
         places = index.find(row)
         if places is None:
-            names = ", ".join(name for several in KEYS.values() for name in several[:1])
-            raise UsageError(f"{path}:{line}: this row names no image", hint=f"Give it one of the columns {names}.")
+            raise UsageError(
+                f"{path}:{line}: this row names no image", hint=f"Give it one of the columns {', '.join(KEYS)}."
+            )
         if not places:
             scores.unmatched += 1
             if len(scores.examples) < 3:
@@ -68,8 +71,7 @@ def read(path: Path, images: Sequence[Viewed]) -> Scores:
             scores.rows[place] = values
     if not scores.rows and not scores.unmatched:
         raise UsageError(f"{path} has no rows", hint="It has a header and a row for each image.")
-    ours = {name for several in KEYS.values() for name in several} | {OUTPUT}
-    scores.columns = tuple(name for name in columns if name.lower() not in ours)
+    scores.columns = tuple(name for name in columns if name.lower() not in {*_NAMES, OUTPUT})
     return scores
 
 
@@ -111,8 +113,7 @@ class _Index:
 
 
 def _named(row: Mapping[str, Any]) -> str:
-    names = {name for several in KEYS.values() for name in several}
-    return ", ".join(f"{name} {value}" for name, value in row.items() if name.lower() in names and value)
+    return ", ".join(f"{name} {value}" for name, value in row.items() if name.lower() in _NAMES and value)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -23,7 +23,7 @@ from batcher.core.filter import IMAGE_FACTS, Filter, verdict_of
 from batcher.core.job import State
 from batcher.core.naming import prompt_id
 from batcher.core.where import look_up
-from batcher.export.columns import Places
+from batcher.export.columns import FACTS, Places
 from batcher.export.request import Order
 from batcher.images import storage
 from batcher.images.flagging import asked_for
@@ -80,16 +80,7 @@ class Sample(NamedTuple):
     @property
     def facts(self) -> dict[str, Any]:
         """The columns that every export has, by the names of ``columns.FACTS``."""
-        image = self.image
-        return {
-            "prompt_id": image.prompt_id,
-            "model": image.model,
-            "width": image.width,
-            "height": image.height,
-            "source_sha256": image.sha256,
-            "job": image.key,
-            "output_index": image.output_index,
-        }
+        return {name: getattr(self.image, _ATTRIBUTES[name]) for name in FACTS}
 
 
 class Selection:
@@ -142,7 +133,7 @@ class Selection:
         UsageError if ``--where`` or ``--split-by`` uses an unknown name.
         """
         last = -1
-        for sample in storage.brought(self._order.run, self._meant(is_first=True), _recorded):
+        for sample in storage.brought(self._order.run, self._selected(is_first=True), _recorded):
             self.jobs += sample.image.job != last
             last = sample.image.job
             if self._is_there(sample.image):
@@ -182,7 +173,7 @@ class Selection:
 
     def again(self, *, by_arrival: bool = False) -> Iterator[Sample]:
         """The second pass: the images of ``first_look``. by_arrival: in the order in which they were downloaded."""
-        for sample in self._meant(by_arrival=by_arrival):
+        for sample in self._selected(by_arrival=by_arrival):
             if not self._bad or (sample.image.job, sample.image.output_index) not in self._bad:
                 yield sample
 
@@ -205,7 +196,7 @@ class Selection:
             job = entry.job
             self.without[entry.state] += self._where(job, job.inputs, job.meta, job.chosen or _NOTHING, _NOTHING)
 
-    def _meant(self, *, is_first: bool = False, by_arrival: bool = False) -> Iterator[Sample]:
+    def _selected(self, *, is_first: bool = False, by_arrival: bool = False) -> Iterator[Sample]:
         order, where, splits = self._order, self._where, self._order.splits
         recoded = order.recode.kind.extension if order.recode else None
         whole = splits.names[0] if len(splits.names) == 1 else None

@@ -94,7 +94,7 @@ class ShardTarget(Target):
 
     def _digest(self, rows: list[Row]) -> str:
         digest = blake2b(digest_size=16)
-        digest.update(as_compact_json([self.columns.kinds(), dict(self.order.known_by)]).encode(errors="replace"))
+        digest.update(as_compact_json([self.columns.kinds(), dict(self.order.identity)]).encode(errors="replace"))
         for row in rows:
             names = " ".join(f"{sample.name}.{sample.extension}" for sample in row.samples)
             digest.update(f"{names}{as_compact_json(row.values)}".encode(errors="replace"))

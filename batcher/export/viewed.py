@@ -80,7 +80,7 @@ class JobFilter(Filter):
             if verdict := there.of(image.key, image.output_index, image.sha256):
                 self.verdicts.setdefault(image.key, []).append(verdict.given)
 
-    def means(self, entry: Entry) -> bool:
+    def matches(self, entry: Entry) -> bool:
         """Whether the expression matches the job. Raises UsageError if it compares text with numbers by order."""
         job = entry.job
         of_job = {"state": str(entry.state)}

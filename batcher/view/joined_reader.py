@@ -112,8 +112,8 @@ class JoinedReader(RunReader):
 
     def new_verdicts(self) -> list[picks.Verdict]:
         new = _by_time(verdict for reader in self._readers for verdict in reader.new_verdicts())
-        self._picks.verdicts |= {(one.job, one.output_index): one for one in new}
-        self._picks.unreadable = sum(reader.verdicts.unreadable for reader in self._readers)
+        self.verdicts.verdicts |= {(one.job, one.output_index): one for one in new}
+        self.verdicts.unreadable = sum(reader.verdicts.unreadable for reader in self._readers)
         return new
 
     def lines(self) -> list[picks.Verdict]:

@@ -54,7 +54,8 @@ class Turn:
 class RunReader:
     """Reads the run in ``run_dir``. Not thread-safe. Methods raise UsageError and DiskError if it can't be read.
 
-    going: whether a process was working on the run when ``facts`` was last called.
+    verdicts: all verdicts, as of the last ``load`` or ``changes``. going: whether a process was working on the run when
+    ``facts`` was last called.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -68,10 +69,13 @@ class RunReader:
         self._columns: Columns | None = None
         self._broken: dict[int, tuple[Path, Any]] = {}  # by job: an image that could not be shown, and its _look then
         self._ends: dict[str, int] = {}  # lengths of the tables that the page has
-        self._picks = picks.Picks()
+        self.verdicts = picks.Picks()
         self._picks_read = 0  # bytes
         self._moves_turn, self._facts_turn = Turn(), Turn(_FACTS_EVERY)
         self._behind = self._facts_behind = self.going = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.run_dir)!r})"
 
     def close(self) -> None:
         self._disconnect()
@@ -123,14 +127,14 @@ class RunReader:
             "axes": {"rows": plan.rows, "cols": plan.cols, "hidden": list(plan.hidden)},
             "tables": self._columns.tables({}),
             "items": columns,
-            "picks": [wire(verdict) for verdict in self._picks.verdicts.values() if not verdict.is_empty],
-            "notice": words.notice(self._picks.unreadable, self._strangers(columns)),
+            "picks": [wire(verdict) for verdict in self.verdicts.verdicts.values() if not verdict.is_empty],
+            "notice": words.notice(self.verdicts.unreadable, self._strangers(columns)),
             "facts": self.facts(),
         }
 
     def _strangers(self, columns: dict[str, list[Any]]) -> int:
         """Number of verdicts on images that are no longer in this run."""
-        verdicts = [place for place, verdict in self._picks.verdicts.items() if not verdict.is_empty]
+        verdicts = [place for place, verdict in self.verdicts.verdicts.items() if not verdict.is_empty]
         there = (
             {(key, number % OUTPUTS) for key, number in zip(columns["k"], columns["n"], strict=True)}
             if verdicts
@@ -200,7 +204,7 @@ class RunReader:
 
     def forget_verdicts(self) -> None:
         """Let ``new_verdicts`` begin with the first line again."""
-        self._picks, self._picks_read = picks.Picks(), 0
+        self.verdicts, self._picks_read = picks.Picks(), 0
 
     def new_verdicts(self) -> list[picks.Verdict]:
         """The verdicts added to ``picks.jsonl`` since the last call; all of them if the file became shorter."""
@@ -221,7 +225,7 @@ class RunReader:
         whole = content.rfind(b"\n") + 1
         self._picks_read += whole
         lines = content[:whole].splitlines(keepends=True)
-        self._picks.take(lines)
+        self.verdicts.take(lines)
         changed = {(v.job, v.output_index): v for v in map(picks.parsed, lines) if v is not None}
         return list(changed.values())
 
@@ -236,11 +240,6 @@ class RunReader:
     def append(self, verdicts: Sequence[picks.Verdict]) -> list[picks.Verdict]:
         """Write verdicts, as ``picks.append`` does."""
         return picks.append(self.run_dir, verdicts)
-
-    @property
-    def verdicts(self) -> picks.Picks:
-        """All verdicts, as of the last ``load`` or ``changes``."""
-        return self._picks
 
     def facts(self) -> dict[str, Any]:
         """The numbers and texts of the overview: those of ``numbers``, and ``words``."""
@@ -270,7 +269,7 @@ class RunReader:
             "control": self._asked() or run.control,
             "control_history": list(run.control_history[-20:]),
             "failures": [_failure(group) for group in reading.failures(connection)],
-            "unreadable_picks": self._picks.unreadable,
+            "unreadable_picks": self.verdicts.unreadable,
             "at": time.time(),
         }
         how = "", ""

@@ -1,7 +1,7 @@
 """The page's server: serves the files of the page, the data of runs, and images by job key."""
 
-import asyncio
 import json
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -76,9 +76,9 @@ class Server:
             web.post(f"{run}/picks", self._change(partial(_verdicts, changes.pick))),
             web.post(f"{run}/undo", self._change(partial(_verdicts, changes.undo))),
             web.post(f"{run}/tune", self._change(lambda live, body: live.ask(changes.tune, live.reader, body))),
-            web.post(f"{run}/retry", self._change(lambda live, body: _thread(changes.retry, live.reader, body))),
-            web.post(f"{run}/more", self._change(lambda live, body: _thread(changes.more, live.run_dir, body))),
-            web.post(f"{run}/export", self._change(lambda live, body: _thread(changes.export, live.run_dir, body))),
+            web.post(f"{run}/retry", self._change(lambda live, body: to_thread(changes.retry, live.reader, body))),
+            web.post(f"{run}/more", self._change(lambda live, body: to_thread(changes.more, live.run_dir, body))),
+            web.post(f"{run}/export", self._change(lambda live, body: to_thread(changes.export, live.run_dir, body))),
         ])  # fmt: skip
 
     async def _clean_up(self, _app: web.Application) -> None:
@@ -194,7 +194,7 @@ class Server:
             raise _not_found("there is no such image")
         run_dir, file = whose(live.run_dir, row.file or "")
         try:
-            path = await asyncio.to_thread(lambda: reader_of(run_dir).regular(file))
+            path = await to_thread(lambda: reader_of(run_dir).regular(file))
             if path.stat().st_size == row.bytes:
                 return row, path, run_dir
             what = "damaged"
@@ -229,10 +229,6 @@ async def _verdicts(
     answer = await live.ask(work, live.reader, body)
     live.records.verdicts_came()
     return answer
-
-
-async def _thread(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    return await asyncio.to_thread(work, *arguments)
 
 
 @web.middleware

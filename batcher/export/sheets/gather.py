@@ -76,7 +76,7 @@ class Group:
 
 def jobs_of(connection: sqlite3.Connection, where: JobFilter) -> Iterator[Entry]:
     """The selected jobs of the manifest that have started, in the order of the state file."""
-    return filter(where.means, reading.entries(connection, list(State), listed_only=True))
+    return filter(where.matches, reading.entries(connection, list(State), listed_only=True))
 
 
 def survey(connection: sqlite3.Connection, where: JobFilter) -> Seen:
