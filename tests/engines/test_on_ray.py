@@ -145,8 +145,10 @@ def test_the_token_is_nowhere_in_ray(tmp_path: Path, ray: RayCluster, origin: st
     if find_spec("aiohttp_cors") is None:
         lacks("ray", "ray[default] is not installed: no dashboard to ask")
     prompts(tmp_path, 20)
-    secret = {"RUNCOMFY_TOKEN": TOKEN, "BATCHER_HEARTBEAT": f"http://127.0.0.1:9/{TOKEN}"}
-    process = batcher(ray, origin, tmp_path, *WITH_WORKERS, "--rate", "5/s", **secret)
+    heart = f"http://127.0.0.1:9/{TOKEN}"
+    process = batcher(
+        ray, origin, tmp_path, *WITH_WORKERS, "--rate", "5/s", RUNCOMFY_TOKEN=TOKEN, BATCHER_HEARTBEAT=heart
+    )
     until_images(tmp_path, 3, process)
     for pid in ray.workers() | ray.drivers():
         assert TOKEN.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
