@@ -62,8 +62,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a scri
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice the processors: half of the time, a test waits for another process, for the disk or for a clock."""
-    return 2 * (os.cpu_count() or 1)
+    """Twice the processors and one: half of the time, a test waits for another process, for the disk or for a clock."""
+    return 2 * (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(wrapper=True)
