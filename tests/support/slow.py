@@ -4,7 +4,7 @@ import sys
 from xml.etree import ElementTree as ET
 
 SLOW_FOLDERS = {"crash", "engines", "fuzz", "storms"}  # as a whole
-SECONDS = 4.0  # in a run with two tests at a time on each processor
+SECONDS = 4.0  # in a run with two or three tests at a time on each processor
 
 
 def main() -> None:
