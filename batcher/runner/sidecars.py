@@ -77,6 +77,12 @@ class SidecarFields(Described, frozen=True, kw_only=True):
     batcher: str
 
 
+# msgspec analyses a type at its first use, and a second thread that uses the type meanwhile ends the process with a
+# segmentation fault (0.22). `verify` reads sidecars in threads.
+for _kind in (Described, SidecarFields):
+    msgspec.json.Decoder(_kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Sidecar:
     """A checked sidecar. entry: the job with its last attempt (``id`` 0, state DONE). artifact: its file.
