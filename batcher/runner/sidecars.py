@@ -79,8 +79,7 @@ class SidecarFields(Described, frozen=True, kw_only=True):
 
 # msgspec analyses a type at its first use, and a second thread that uses the type meanwhile ends the process with a
 # segmentation fault (0.22). `verify` reads sidecars in threads.
-for _kind in (Described, SidecarFields):
-    msgspec.json.Decoder(_kind)
+_ANALYSED = [msgspec.json.Decoder(kind) for kind in (Described, SidecarFields)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,9 @@ class RunFacts:
     workers_left: bool = False
 
 
-msgspec.json.Decoder(RunFacts)  # analysed here, as a first use in two threads at once is a segmentation fault (0.22)
+_ANALYSED = msgspec.json.Decoder(
+    RunFacts
+)  # analysed here, as a first use in two threads at once is a segmentation fault (0.22)
 
 
 def read_facts(connection: sqlite3.Connection) -> RunFacts:
