@@ -143,9 +143,8 @@ class RunFacts:
     workers_left: bool = False
 
 
-_ANALYSED = msgspec.json.Decoder(
-    RunFacts
-)  # analysed here, as a first use in two threads at once is a segmentation fault (0.22)
+# msgspec analyses a type at its first use; a first use in two threads at once is a segmentation fault (0.22).
+_ANALYSED = msgspec.json.Decoder(RunFacts)
 
 
 def read_facts(connection: sqlite3.Connection) -> RunFacts:
