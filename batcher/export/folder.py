@@ -51,7 +51,7 @@ class Folder:
         return f"Folder({str(self.path)!r}, done={dict(self.done)})"
 
     def claim(self, mark: Mapping[str, Any]) -> None:
-        """Write the mark, as that of an export that is not complete."""
+        """Write the marker file, which says that the export is incomplete."""
         self._mark = {**mark, "complete": False, **({"anew": True} if self._anew else {})}
         write_mark(self.path, self._mark, durable=False)
 

@@ -302,7 +302,7 @@ def _check_size(size: int, wanted: Wanted) -> None:
 
 
 def _mime(head: bytes, name: str) -> str:
-    """The media type by the first bytes. Raises Unusable if it is no image, video or audio."""
+    """The media type by the first bytes. Raises Unusable if it is not an image, video or audio."""
     kind = classify(head, Announced(extension=name.rpartition(".")[2].lower()))
     if kind is None or kind.mime.partition("/")[0] not in _KINDS:
         what = "nothing known" if kind is None or kind.extension == "bin" else kind.mime

@@ -131,7 +131,7 @@ class Saver:
         self._at_work += 1
         try:
             writing = self._loop.run_in_executor(self._pool, write_group, [item.write for item in group])
-        except RuntimeError as error:  # the system gives no thread: whoever waits gets the error
+        except RuntimeError as error:  # no thread can be started: all who wait for this group get the error
             self._finish(group, [error] * len(group))
         else:
             writing.add_done_callback(lambda done: self._finish(group, _outcomes(done, len(group))))

@@ -75,8 +75,8 @@ class Plan:
 class Compiler:
     """Makes a plan.
 
-    document: of a YAML manifest; an empty one of another file. parts: its groups, or itself alone. files: opens the
-    files that it names. flat: a file that is no YAML, and its format. overrides: the flags. dynamics: reads
+    document: of a YAML manifest; empty for any other file. parts: its groups, or the document alone. files: opens the
+    files that it names. flat: a prompt file that is not YAML, and its format. overrides: the flags. dynamics: reads
     ``dynamic`` and its lists.
     """
 

@@ -61,7 +61,7 @@ class Problems:
             self.add(problem.file, problem.line, problem.column, problem.what, problem.mend)
 
     def raise_if_any(self, *, lenient: bool = True) -> None:
-        """Raises ManifestError with all problems. lenient: doubts are no problems."""
+        """Raises ManifestError with all problems. lenient: ignore doubts."""
         doubts = [] if lenient else list(self.doubts)
         if not self.total and not doubts:
             return

@@ -1,4 +1,4 @@
-"""Checks of one row: inputs that are missing or unfit, vars that no text uses, paths that can't be made."""
+"""Checks of one row: inputs that are missing or invalid, vars that no text uses, paths that can't be made."""
 
 import re
 from collections.abc import Sequence

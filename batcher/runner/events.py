@@ -72,8 +72,9 @@ class CameBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
-    """A person or a program changed settings of the run. changes: by name; "none": as in the command.
+    """A person or a program changed settings of the run.
 
+    changes: new values by name; "none" means the value in the command.
     paused: True if this paused the run, False if it resumed it, None if neither.
     """
 

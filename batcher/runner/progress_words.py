@@ -65,7 +65,7 @@ def limit_in_words(moment: Moment) -> str:
 
 
 def way_out(moment: Moment, slots: int, run: object) -> str:
-    """How to let the run go faster or go on, or empty."""
+    """What lets the run go faster or go on; empty if there is nothing to do."""
     if moment.limited_by == limits.PAUSED:
         return f"`{command_line('tune', run, '--resume')}` resumes it"
     return in_flight_hint(moment, slots, run)

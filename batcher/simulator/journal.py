@@ -14,7 +14,7 @@ from typing import Any
 
 
 class JournalError(ValueError):
-    """The file is no journal of a simulator."""
+    """The file is not a journal of the simulator."""
 
 
 class Journal:

@@ -43,11 +43,11 @@ class Turn:
         self._next = 0.0
 
     def has_come(self) -> bool:
-        """Whether it may be done now."""
+        """Whether the work may be done again now."""
         return time.monotonic() >= self._next
 
     def took(self, seconds: float) -> None:
-        """Call it after it was done, with the seconds that it took."""
+        """To be called after the work. seconds: how long it took."""
         self._next = time.monotonic() + max(self._least, seconds / SHARE)
 
 

@@ -1,7 +1,7 @@
 """The order of the tests for ``--dist worksteal``: each worker begins with its share of the slow ones.
 
-xdist gives each worker one block of the list, one after the other in equal parts, and who has done his takes the end of
-another's. In the order of the files one worker would have all of `runs`, and end with it long after the others.
+xdist cuts the list into one block for each worker. A worker that has finished its block takes tests from the end of
+another block. In the order of the files one worker would have all of `runs` and finish long after the others.
 """
 
 from collections import Counter, defaultdict

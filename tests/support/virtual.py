@@ -102,7 +102,7 @@ class JumpingSelector(selectors.DefaultSelector):
 
 
 def _packets_wait() -> bool:
-    """Whether packets are between two sockets of this machine, or nobody can say."""
+    """Whether packets are on their way between two sockets of this machine. True also if that is unknown."""
     counters = _packet_counters()
     if counters is None:
         return True

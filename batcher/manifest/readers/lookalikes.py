@@ -23,7 +23,7 @@ _TABLE = "give a table (CSV) with the columns prompt and negative_prompt"
 
 
 class _Kind(NamedTuple):
-    """One kind of line that is no prompt.
+    """One kind of line that is not a prompt.
 
     pattern: regular expression of the beginning of such a line. words, mend: what messages call it, and the way out.
     least: number of such lines that make the file this format. Where it is more than 1, they must be half of all lines.

@@ -159,7 +159,7 @@ class _Guarded(io.RawIOBase):
         return self._read
 
     def undecodable(self, read: int, error: UnicodeDecodeError) -> ManifestError:
-        """The error for the first byte that is no text. read: number of bytes that the decoder was given."""
+        """The error for the first byte that is not text. read: number of bytes that the decoder was given."""
         offset = read - len(error.object) + error.start
         if self.encoding == "utf-16":
             return failure(self._label, 0, 0, f"is not UTF-16: {error.reason}", "save it as UTF-8")

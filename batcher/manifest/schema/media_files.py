@@ -37,7 +37,7 @@ class Contents(Protocol):
 
 
 class Unread:
-    """Contents of files that are not read, for a manifest that is only checked for mistakes."""
+    """Stands for the contents of files that are not read, when a manifest is only checked for mistakes."""
 
     def ahead(self, name: str, wanted: Wanted) -> None: ...
 

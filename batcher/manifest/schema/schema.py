@@ -98,7 +98,7 @@ class ModelSchema:
         return by_default or given.get("nullable") is True or "null" in self._types_of(name)
 
     def _types_of(self, name: str) -> frozenset[str]:
-        """Empty where the schema does not say, and for what is no input."""
+        """Empty if the schema does not say, or if the model has no such input."""
         return self._types.get(name, frozenset())
 
     def default(self, name: str) -> Any:
@@ -142,7 +142,7 @@ class ModelSchema:
         return not types or "string" in types
 
     def wanted(self, name: str) -> Wanted:
-        """What files an input takes. Raises KeyError for what is no input."""
+        """What files an input takes. Raises KeyError if the model has no such input."""
         types = self._types_of(name)
         return wanted(name, self._given[name], lists_only="array" in types and "string" not in types)
 

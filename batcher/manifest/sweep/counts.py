@@ -1,4 +1,4 @@
-"""Jobs for each value of each axis, for ``plan``: by arithmetic for prompts that pin nothing, as most do."""
+"""Jobs for each value of each axis, for ``plan``: by arithmetic where a prompt gives none of the inputs itself."""
 
 import json
 from collections import Counter

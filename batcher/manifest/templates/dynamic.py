@@ -51,8 +51,8 @@ class Variants:
 class Dynamic:
     """How the prompts of a manifest, of a file or one prompt are read.
 
-    wildcards: the folder of lists. most: variants of one prompt that are no error. sample: the number of variants to
-    draw, None for all. start: ``from`` of the draw.
+    wildcards: the folder of lists. most: the most variants of one prompt; more are an error. sample: the number of
+    variants to draw, None for all. start: ``from`` of the draw.
     """
 
     wildcards: Wildcards

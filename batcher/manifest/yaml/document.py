@@ -72,7 +72,7 @@ class Document:
         return None if node is None or node.kind == "null" else node
 
     def mapping(self, node: Node, what: str, keys: Iterable[str] | None = None) -> dict[str, tuple[Node, Node]]:
-        """Key and value by name. A node that is no mapping, and a key that is not among ``keys``, is a problem."""
+        """Key and value by name. A node that is not a mapping, or a key that is not among ``keys``, is a problem."""
         if node.kind != "mapping":
             mend = "write `key: value` lines below it"
             if node.kind == "text" and _NO_BLANK.match(node.text):

@@ -237,7 +237,7 @@ def _usual_file(environ: Mapping[str, str]) -> Path:
 
 
 def host_of(url: str) -> str:
-    """Scheme and host of an address, which are no secret."""
+    """Scheme and host of an address: the part that holds no secret."""
     try:
         parts = urlsplit(url)
         return f"{one_line(parts.scheme, 20)}://{one_line(parts.hostname or '', 100)}"

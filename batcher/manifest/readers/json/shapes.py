@@ -1,4 +1,4 @@
-"""JSON that is no list of prompts: what it is instead, and the flag or command that helps.
+"""JSON that is not a list of prompts: what it is instead, and the flag or command that helps.
 
 Each function returns both texts, or None where a value may be a prompt.
 """
