@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from batcher import export
 from batcher.api.call_options import options_for, path_in, whole_number
 from batcher.api.loops import in_thread
 from batcher.api.options import options_of, recorded
@@ -29,8 +28,10 @@ from batcher.api.values import (
 from batcher.core.errors import UsageError
 from batcher.core.filter import IMAGE_FACTS, Filter
 from batcher.core.job import MISSING, RETRIED, Counts, State
-from batcher.export import picking
+from batcher.export import TARGETS, picking
+from batcher.export.exporting import export_to
 from batcher.export.more import add, plan_more
+from batcher.export.request import Options
 from batcher.export.viewed import viewed
 from batcher.runner import planning, report, standing
 from batcher.runner.reopening import Reopen, reopen
@@ -186,10 +187,10 @@ class Run:
         folder: a path, or a bucket (``s3://...``). to: imagefolder, webdataset, parquet, captions, ... options: the
         command's flags: ``where=``, ``split=``. Returns ``export --json``.
         """
-        if to not in export.TARGETS:
-            raise UsageError(f"no reader is called {to!r}", hint=f"Use {', '.join(export.TARGETS)}.")
-        given = export.Options(to=to, **options_for("export", export.Options, options, without={"to"}))
-        return export.export_to(self.paths, path_in("folder", folder), given, None, replace=replace)
+        if to not in TARGETS:
+            raise UsageError(f"no reader is called {to!r}", hint=f"Use {', '.join(TARGETS)}.")
+        given = Options(to=to, **options_for("export", Options, options, without={"to"}))
+        return export_to(self.paths, path_in("folder", folder), given, None, replace=replace)
 
     @contextmanager
     def _whole(self) -> Iterator[tuple[Joined, sqlite3.Connection]]:

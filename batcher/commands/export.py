@@ -12,8 +12,7 @@ from batcher.commands.values import complete_choice
 from batcher.core.command_line import command_line, repair
 from batcher.core.errors import UsageError
 from batcher.core.units import show_bytes, show_count, show_duration
-
-TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
+from batcher.export import TARGETS
 
 
 @click.command(
@@ -74,7 +73,8 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched. DIR may be
     a bucket: s3://, gs:// or az://.
     """
-    from batcher.export import Options, export_to
+    from batcher.export.exporting import export_to
+    from batcher.export.request import Options
     from batcher.runner.progress import listener
 
     runs, place = _places(words)

@@ -11,6 +11,7 @@ from batcher.commands.run_argument import runs_argument
 from batcher.commands.values import complete_choice
 from batcher.core.errors import UsageError
 from batcher.core.units import show_bytes, show_count, show_duration
+from batcher.export.sheets import FORMATS
 
 SHOWN = 5  # files
 
@@ -49,7 +50,7 @@ repeat (the number of the job among those that differ in their seed alone)."""
 )
 @click.option("--where", metavar="EXPR", help="""Only these jobs: seed < 10 and meta.style == "oil".""")
 @click.option("-o", "--out", metavar="PATH", help="A folder, or a file for one sheet.  [default: RUN/grid]")
-@click.option("--format", "form", type=click.Choice(("png", "webp")), help="[default: by the file, else png]")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="[default: by the file, else png]")
 @click.option(
     "--size",
     type=click.IntRange(32, 2048),

@@ -2,14 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import run_argument
 from batcher.core.errors import UsageError
-from batcher.core.units import show_count, show_usd
 
 
 @click.command(
@@ -36,7 +34,7 @@ def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, 
     plan = plan_more(folder, seeds, where)
     facts = plan.as_json(folder)
     if not as_json:
-        say(_words(facts, seeds))
+        say("\n".join(plan.words()))
     if not dry_run:
         if not yes and (as_json or not sys.stdin.isatty()):
             raise UsageError(
@@ -53,23 +51,3 @@ def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, 
     elif not dry_run:
         say("Nothing was added.")
     return 0
-
-
-def _words(facts: dict[str, Any], seeds: int) -> str:
-    cost = "for an unknown price" if facts["cost_usd"] is None else f"for about {show_usd(facts['cost_usd'])}"
-    groups, jobs = show_count(facts["groups"], "group"), show_count(facts["jobs"], "job")
-    lines = [f"{groups}, {show_count(seeds, 'new seed')} each: {jobs} {cost}"]
-    if facts["budget_left_usd"] is not None:
-        left = show_usd(max(0.0, facts["budget_left_usd"]))
-        lines.append(f"Of the budget {left} is left{_too_little(facts)}.")
-    if facts["added_before"]:
-        lines.append(f"{show_count(facts['added_before'], 'job was', 'jobs were')} added before; this adds to them.")
-    if facts["groups_without_a_seed"]:
-        groups = show_count(facts["groups_without_a_seed"], "group is", "groups are")
-        lines.append(f"{groups} left out: the model takes no seed.")
-    return "\n".join([*lines, *facts["warnings"]])
-
-
-def _too_little(facts: dict[str, Any]) -> str:
-    too_little = facts["cost_usd"] is not None and facts["cost_usd"] > facts["budget_left_usd"]
-    return ", which is too little for all of them: raise it with --budget" if too_little else ""

@@ -9,7 +9,7 @@ from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import run_argument
 from batcher.core.job import MISSING, RETRIED
 from batcher.core.suggest import nearest, printable
-from batcher.core.units import show_count, show_usd
+from batcher.core.units import show_count
 
 
 @click.command(
@@ -49,14 +49,14 @@ Then run the same `batcher run` again."""
 @json_option
 def retry(run_dir: str, as_json: bool, **given: Any) -> int:
     """Reopen failed (default), cancelled or in-doubt jobs, and say what that may cost."""
-    from batcher.runner.reopening import Reopen, reopen
+    from batcher.runner.reopening import Reopen, reopen, words
 
     which = Reopen(
         states=given["states"] or ("failed",), causes=given["causes"], jobs=given["jobs"], resubmit=given["resubmit"],
         dry_run=given["dry_run"],
     )  # fmt: skip
     facts = reopen(Path(run_dir), which)
-    say_json(facts) if as_json else say(_words(facts))
+    say_json(facts) if as_json else say("\n".join([*words(facts), *_rest(facts)]))
     return 0
 
 
@@ -65,17 +65,9 @@ def _meant(cause: str, facts: dict[str, Any]) -> str:
     return f": did you mean {near}?" if near else ""
 
 
-def _words(facts: dict[str, Any]) -> str:
-    would = "would be " if facts["dry_run"] else ""
+def _rest(facts: dict[str, Any]) -> list[str]:
+    """What was left alone and why, and what to type next."""
     lines = []
-    if facts["reopened"]:
-        unknown = "an unknown amount: no price is known"
-        cost = unknown if facts["may_cost_usd"] is None else f"up to {show_usd(facts['may_cost_usd'])}"
-        lines.append(f"{facts['reopened']:,} {would}reopened: they are submitted again, which may cost {cost}")
-        if facts["in_doubt"]:
-            lines.append("Those in doubt may be paid twice: look at your generations at the service first.")
-    if facts["collected_again"]:
-        lines.append(f"{facts['collected_again']:,} {would}collected again, free: already paid for")
     if facts["left"]:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in facts["left_by_cause"].items())
         lines.append(f"{show_count(facts['left'], 'job')} left alone ({kinds})")
@@ -92,4 +84,4 @@ def _words(facts: dict[str, Any]) -> str:
         ]
     elif not facts["dry_run"] and facts["resume"]:
         lines.append(f"Now run:\n  {facts['resume']}")
-    return "\n".join(lines)
+    return lines

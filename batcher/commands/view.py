@@ -44,14 +44,12 @@ def view(run_dirs: tuple[Path, ...], folder: str | None, **given: Any) -> int:
 
     from batcher.commands import libraries
     from batcher.view.serve import Address, serve
-    from batcher.view.server import Options
 
     _without_secrets()
     libraries.log_in_one_line()
     browser = not given["no_browser"] and _has_browser()
     address = Address(host=given["host"], port=given["port"], browser=browser)
-    options = Options(read_only=given["read_only"])
-    asyncio.run(serve(run_dirs, address, options, say, with_parent=given["with_parent"]))
+    asyncio.run(serve(run_dirs, address, say, read_only=given["read_only"], with_parent=given["with_parent"]))
     return 0
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.export.request import TARGETS, Options
+from batcher.export import TARGETS
+from batcher.export.request import Options
 from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole
 

@@ -5,18 +5,17 @@ Seeds are derived from a hash of the group, so that they are the same every time
 skipped.
 """
 
-import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.groups import group_key, seed_input, seed_of
 from batcher.core.job import Job, State, job_key
+from batcher.core.units import show_count, show_usd
 from batcher.export.viewed import JobFilter
 from batcher.manifest.schema import bundled
 from batcher.manifest.schema.inputs import ModelInputs
@@ -24,6 +23,7 @@ from batcher.manifest.sweep.draws import MOST, seeds
 from batcher.runner.control import read_control
 from batcher.runner.report import standing
 from batcher.store import additions, connect_to_read, exporting, read_facts, reading
+from batcher.store.facts import RunFacts
 from batcher.store.picks import YES
 
 
@@ -45,7 +45,7 @@ class Group:
 class More:
     """Jobs that can be added to a run.
 
-    jobs: the new jobs.
+    jobs: the new jobs. seeds: wanted for each group. where: the expression, None for none.
     groups: number of groups that get jobs.
     kept: number of groups that get none, because they have a picked image or ``--where`` does not match them.
     without_seed: number of groups that get none, because their model takes no seed.
@@ -57,6 +57,8 @@ class More:
     """
 
     jobs: tuple[Job, ...]
+    seeds: int
+    where: str | None
     groups: int
     kept: int
     without_seed: int
@@ -65,6 +67,23 @@ class More:
     left_usd: float | None
     resume: str | None
     warnings: tuple[str, ...] = ()
+
+    def words(self, *, added: bool = False) -> list[str]:
+        """Sentences on the jobs and what they cost or, if they were added, how many."""
+        jobs, left = show_count(len(self.jobs), "job"), self.left_usd
+        cost = "for an unknown price" if self.cost_usd is None else f"for about {show_usd(self.cost_usd)}"
+        groups = show_count(self.groups, "group") + ("" if self.where else " without a keeper")
+        lines = [f"{jobs} added." if added else f"{groups}, {show_count(self.seeds, 'new seed')} each: {jobs} {cost}."]
+        if left is not None:
+            is_little = self.cost_usd is not None and self.cost_usd > left
+            little = ", which is too little for all of them: raise it with --budget" if is_little else ""
+            lines.append(f"Of the budget {show_usd(max(0.0, left))} is left{little}.")
+        if self.earlier:
+            lines.append(f"{show_count(self.earlier, 'job was', 'jobs were')} added before; this adds to them.")
+        if self.without_seed:
+            groups = show_count(self.without_seed, "group is", "groups are")
+            lines.append(f"{groups} left out: the model takes no seed.")
+        return [*lines, *self.warnings]
 
     def as_json(self, run_dir: Path) -> dict[str, Any]:
         """The plan as JSON data, with ``added`` false."""
@@ -117,9 +136,9 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
     price = facts.price_usd
     images = sum(job.images for job in jobs)
     return More(
-        jobs=tuple(jobs), groups=len(chosen) - without, kept=len(groups) - len(chosen), without_seed=without,
-        earlier=len(before), cost_usd=None if price is None else round(images * price, 6),
-        left_usd=_left(run_dir, connection, price), resume=facts.command,
+        jobs=tuple(jobs), seeds=many, where=text, groups=len(chosen) - without, kept=len(groups) - len(chosen),
+        without_seed=without, earlier=len(before), cost_usd=None if price is None else round(images * price, 6),
+        left_usd=_left(run_dir, connection, facts), resume=facts.command,
         warnings=tuple(where.warnings()),
     )  # fmt: skip
 
@@ -169,16 +188,9 @@ def _path(first: Job, name: str, seed: int) -> str:
     return f"{first.path}_s{seed}"
 
 
-def _left(run_dir: Path, connection: sqlite3.Connection, price: float | None) -> float | None:
+def _left(run_dir: Path, connection: sqlite3.Connection, facts: RunFacts) -> float | None:
     """Dollars left of the budget, which ``tune`` or the last run set; None if there is none, or costs are unknown."""
-    budget = read_control(run_dir).budget
-    if budget is None:
-        words = shlex.split(read_facts(connection).command or "")
-        given = [after for word, after in pairwise(words) if word == "--budget"]
-        given += [word.partition("=")[2] for word in words if word.startswith("--budget=")]
-        try:
-            budget = float(given[-1].strip("$")) if given else None
-        except ValueError:
-            budget = None
-    spent = standing(connection, reading.counts(connection), price)["cost_usd"]
+    tuned = read_control(run_dir).budget
+    budget = facts.budget_usd if tuned is None else tuned
+    spent = standing(connection, reading.counts(connection), facts.price_usd)["cost_usd"]
     return None if budget is None or spent is None else round(budget - spent, 6)

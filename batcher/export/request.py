@@ -9,12 +9,12 @@ from typing import Any
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.core.settings import parse_embed
+from batcher.export import TARGETS
 from batcher.export.layouts import LAYOUTS
 from batcher.export.splits import ONE, Splits, parse_splits
 from batcher.images.kinds import PNG
 from batcher.images.recode import FORMATS, Recode
 
-TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
 # By folder name, the split that datasets loads it as. It ignores other folders, or loads them as part of train.
 SPLITS_OF_DATASETS: Mapping[str, str] = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "dev": "validation",

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.job import MISSING, RETRIED, Entry, State
+from batcher.core.units import show_count, show_usd
 from batcher.images.storage import reader_of
 from batcher.runner.lost_and_found import move_aside
 from batcher.runner.run_dir import images_folder
@@ -92,6 +93,28 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
         "dry_run": which.dry_run,
         "resume": facts.command,
     }
+
+
+def words(facts: Mapping[str, Any]) -> list[str]:
+    """Sentences on what was reopened, or would be with ``dry_run``. facts: as ``reopen`` gives them."""
+    again, free, cost, dry = facts["reopened"], facts["collected_again"], facts["may_cost_usd"], facts["dry_run"]
+    lines = []
+    if again:
+        price = "an unknown amount: no price is known" if cost is None else f"up to {show_usd(cost)}"
+        does = "would be reopened" if dry else "reopened"
+        lines.append(f"{show_count(again, 'job')} {does}: submitted again, which may cost {price}.")
+        lines += [_named(facts["reopened_first"], again)] * dry
+        if facts["in_doubt"]:
+            lines.append("Those in doubt may be paid twice: look at your generations at the service first.")
+    if free:
+        does = f"{show_count(free, 'job')} would be" if dry else show_count(free, "job is", "jobs are")
+        lines.append(f"{does} collected again, for $0.00: already paid for.")
+        lines += [_named(facts["collected_first"], free)] * dry
+    return lines
+
+
+def _named(first: Sequence[str], count: int) -> str:
+    return ", ".join(first) + (f", and {count - len(first):,} more" if count > len(first) else "")
 
 
 def _choose_ended(state: StateFile, wanted: Sequence[State], which: Reopen, chosen: _Chosen) -> None:

@@ -20,10 +20,9 @@ from batcher.export import TARGETS
 from batcher.export.more import add, plan_more
 from batcher.runner import tuning
 from batcher.runner.control import BACK
-from batcher.runner.reopening import Reopen, reopen
+from batcher.runner.reopening import Reopen, reopen, words
 from batcher.store import picks
 from batcher.store.joined import runs_of
-from batcher.view import words
 from batcher.view.run_reader import RunReader, wire
 
 _MOST_VERDICTS = 10_000  # in one request
@@ -95,20 +94,8 @@ def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     done = body.get("dry_run") is False
     if done:
         add(run_dir, plan)
-    notes = list(plan.warnings)
-    if plan.earlier:
-        notes.append(f"{show_count(plan.earlier, 'job was', 'jobs were')} added before; this adds to them.")
-    if plan.without_seed:
-        notes.append(f"{show_count(plan.without_seed, 'group is', 'groups are')} left out: the model takes no seed.")
-    if plan.cost_usd is not None and plan.left_usd is not None and plan.cost_usd > plan.left_usd:
-        notes.append("The budget is too little for all of them.")
-    facts = {
-        "groups": plan.groups, "seeds": seeds, "where": where, "jobs": len(plan.jobs), "cost_usd": plan.cost_usd,
-        "left_usd": plan.left_usd, "notes": notes, "resume": plan.resume,
-    }  # fmt: skip
-    which = ("--where", where) if where else ()
-    line = command_line("more", run_dir, "--seeds", seeds, *which)
-    return {**facts, "words": words.more(facts, done=done), "command": line, "nothing": not plan.jobs}
+    line = command_line("more", run_dir, "--seeds", seeds, *(("--where", where) if where else ()))
+    return {**plan.as_json(run_dir), "words": plan.words(added=done), "command": line, "nothing": not plan.jobs}
 
 
 def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +127,7 @@ def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
     words_of = [word for pair in which for word in pair] + ["--resubmit"] * resubmit
     some = [run for run, part in zip(runs, parts, strict=True) if part["reopened"] or part["collected_again"]]
     line = " && ".join(command_line("retry", run, *words_of) for run in some or runs)
-    return {**facts, "words": words.retry(facts, done=done), "command": line, "nothing": not some}
+    return {**facts, "words": words(facts) or ["Nothing to reopen."], "command": line, "nothing": not some}
 
 
 def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:

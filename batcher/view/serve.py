@@ -20,7 +20,7 @@ from aiohttp import web
 from batcher.core.errors import UsageError
 from batcher.view.runs import Runs
 from batcher.view.safety import Guard
-from batcher.view.server import Options, Server
+from batcher.view.server import Server
 
 PORT = 8642  # unless it is taken; fixed, for tunnels and bookmarks
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -38,14 +38,15 @@ class Address:
 async def serve(
     paths: Sequence[Path],
     address: Address,
-    options: Options,
     say: Callable[[str], None],
     *,
+    read_only: bool = False,
     with_parent: bool = False,
 ) -> None:
     """Serve the page until it is interrupted. Raises UsageError.
 
     paths: as for ``Runs``. say: prints a line for the user; the first line is the page's URL.
+    read_only: whether the page can change nothing.
     with_parent: whether to stop also when standard input ends, as it does when the parent ends, even by ``kill -9``.
     """
     gc.set_threshold(200_000, 20, 20)  # cuts the time to make the index of 100,000 images by a third
@@ -54,7 +55,7 @@ async def serve(
     asyncio.get_running_loop().set_default_executor(_Threads(thread_name_prefix="page"))
     listening = _listen(address)
     port = int(listening.getsockname()[1])
-    server = Server(runs, Guard.at(token, address.host, port, socket.gethostname()), options)
+    server = Server(runs, Guard.at(token, address.host, port, socket.gethostname()), read_only=read_only)
     runner = web.AppRunner(server.app, handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:

@@ -3,7 +3,6 @@
 import json
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,23 +37,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Work = Callable[[Live, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """read_only: whether the page can change nothing."""
-
-    read_only: bool = False
-
-
 class Server:
     """The routes and their handlers. The page uses relative addresses, so a proxy can serve it under any path.
 
-    runs: what the page shows. guard: decides which requests are answered. app: the application, to be run.
+    runs: what the page shows. guard: decides which requests are answered. read_only: whether the page can change
+    nothing. app: the application, to be run.
     """
 
-    def __init__(self, runs: Runs, guard: Guard, options: Options | None = None) -> None:
+    def __init__(self, runs: Runs, guard: Guard, *, read_only: bool = False) -> None:
         self._runs = runs
         self._guard = guard
-        self._options = options or Options()
+        self._read_only = read_only
         self.app = web.Application(middlewares=[self._guarded, _explained], client_max_size=_MOST_BODY)
         self.app.on_response_prepare.append(_harden)
         self.app.on_cleanup.append(self._clean_up)
@@ -112,7 +105,7 @@ class Server:
         return answer
 
     async def _list(self, _request: web.Request) -> web.StreamResponse:
-        facts = {"version": __version__, "read_only": self._options.read_only, "many": self._runs.are_many}
+        facts = {"version": __version__, "read_only": self._read_only, "many": self._runs.are_many}
         return _json({**facts, "runs": await self._runs.listed()})
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
@@ -205,7 +198,7 @@ class Server:
 
     def _change(self, work: Work) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
-            if self._options.read_only:
+            if self._read_only:
                 return _json(
                     {"error": "this page is read-only: it was opened with --read-only", "hint": ""}, status=403
                 )

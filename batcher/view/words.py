@@ -176,40 +176,6 @@ def notice(unreadable: int, strangers: int) -> dict[str, str] | None:
     return {"message": " ".join(sentences), "hint": "Nothing was removed from the file."} if sentences else None
 
 
-def retry(facts: Facts, *, done: bool) -> list[str]:
-    """Sentences on what a retry would do or, if ``done``, what it did."""
-    again, free, cost = facts["reopened"], facts["collected_again"], facts["may_cost_usd"]
-    words = []
-    if again:
-        price = "an unknown amount" if cost is None else f"up to {show_usd(cost)}"
-        does = "reopened" if done else "would be submitted again"
-        words.append(f"{show_count(again, 'job')} {does}, which may cost {price}.")
-        words += [] if done else [_named(facts["reopened_first"], again)]
-    if free:
-        does = show_count(free, "job is", "jobs are") if done else f"{show_count(free, 'job')} would be"
-        words.append(f"{does} collected again, for $0.00: already paid for.")
-        words += [] if done else [_named(facts["collected_first"], free)]
-    if facts["in_doubt"] and again:
-        words.append("Those in doubt may be paid twice: look at your generations at the service first.")
-    return words or ["Nothing to reopen."]
-
-
-def _named(first: Sequence[str], count: int) -> str:
-    return ", ".join(first) + (f", and {count - len(first):,} more" if count > len(first) else "")
-
-
-def more(facts: Facts, *, done: bool) -> list[str]:
-    """Sentences on what new seeds would cost or, if ``done``, what was added."""
-    jobs = show_count(facts["jobs"], "job")
-    if done:
-        return [f"{jobs} added.", *facts["notes"]]
-    left = "" if facts["left_usd"] is None else f" of {show_usd(facts['left_usd'])} left in the budget"
-    seeds = show_count(facts["seeds"], "more seed")
-    groups = show_count(facts["groups"], "group")
-    groups += " without a keeper" if facts["where"] is None else ""
-    return [f"{groups}: {seeds} each = {jobs}, {_usd(facts['cost_usd'])}{left}.", *facts["notes"]]
-
-
 def _usd(amount: float | None) -> str:
     return "unknown" if amount is None else show_usd(amount)
 

@@ -211,7 +211,7 @@ def test_retry_says_in_words_what_it_did_and_may_cost(shell: Shell) -> None:
     with shell.run_directory() as book:
         mixed(book)
     came = shell("retry", "run", "--state", "in_doubt")
-    assert "1 reopened" in came.out
+    assert "1 job reopened" in came.out
     assert "up to $0.02" in came.out
     assert "may be paid twice" in came.out
     assert "Now run:\n  batcher run p.txt" in came.out
@@ -226,7 +226,7 @@ def test_retry_names_the_cause_that_was_probably_meant(shell: Shell) -> None:
     assert came.out.startswith("Nothing to retry: no failed job matches\n")
     assert "no failed job has the cause expird: did you mean expired?\n" in came.out
     partly = shell("retry", "run", "--cause", "expird", "--cause", "timeout", "--dry-run")
-    assert "1 would be reopened" in partly.out
+    assert "1 job would be reopened" in partly.out
     assert "no failed job has the cause expird: did you mean expired?" in partly.out
 
 
@@ -252,7 +252,7 @@ def test_cancel_closes_what_was_never_submitted_when_asked_to(shell: Shell) -> N
     came = shell("cancel", "run", "--pending")
     assert "2 waiting jobs cancelled" in came.out
     assert states(shell) == {"cancelled": 2}
-    assert "2 reopened" in shell("retry", "run", "--state", "cancelled").out
+    assert "2 jobs reopened" in shell("retry", "run", "--state", "cancelled").out
     assert states(shell) == {"pending": 2}
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from batcher.export import Options, ordered
 from batcher.export.imagefolder import ImageFolder
+from batcher.export.request import Options, ordered
 from batcher.export.selection import Selection
 from batcher.store import connect_to_read
 from tests.export.conftest import Batcher

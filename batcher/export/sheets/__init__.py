@@ -4,3 +4,5 @@
 sheets and cells, ``table`` places a sheet's cells and labels on pages, ``page`` draws a page. ``text`` breaks texts
 into lines and draws them, in the font that ``faces`` finds.
 """
+
+FORMATS = ("png", "webp")

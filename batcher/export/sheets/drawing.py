@@ -16,6 +16,7 @@ from PIL import Image
 from batcher.core.errors import FileRefused, UsageError
 from batcher.core.naming import prompt_id, safe_part, short
 from batcher.core.units import show_count
+from batcher.export.sheets import FORMATS
 from batcher.export.sheets.axes import choose
 from batcher.export.sheets.faces import Faces
 from batcher.export.sheets.gather import Sheet, gather, sheet_of, survey
@@ -29,7 +30,6 @@ from batcher.store import read_facts
 from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole
 
-FORMATS = ("png", "webp")
 FOLDER = "grid"
 _BY_PACKAGE = frozenset({"CJK", "Hiragana", "Katakana", "Hangul", "Fullwidth", "Ideographic", "Devanagari", "Thai"})
 
@@ -87,25 +87,19 @@ def draw(
         for number, group in enumerate(groups, 1):
             sheet = sheet_of(connection, group)
             gaps += sheet.gaps
+            images += sheet.images
             layout = Layout(sheet, wanted.size, writer)
             tick = partial(meter.add, sheet.jobs / sheet.tiles)
             for page in layout.pages(_subtitle(sheet, simulated=bool(facts.simulated))):
-                path = target.path(sheet, number, page)
-                size = target.write(path, painter.paint(page, layout.style, tick))
-                files.append({
-                    "file": str(path), **sheet.facts, "page": page.number, "pages": page.pages, "width": page.width,
-                    "height": page.height, "bytes": size,
-                })  # fmt: skip
-            images += sheet.tiles - sheet.gaps.total()
+                target.refuse_several(page.pages, "pages")
+                files.append(target.save(sheet, number, page, painter.paint(page, layout.style, tick)))
     gaps += Counter(unreadable=painter.unreadable)
-    warnings = [*_warnings(writer, plan.hidden)]
-    if wanted.where is None and (unknown := (facts.total or 0) - seen.jobs) > 0:
-        waiting = show_count(unknown, "job has not started yet and is", "jobs have not started yet and are")
-        warnings.append(f"{waiting} not shown.")
+    waiting = (facts.total or 0) - seen.jobs if wanted.where is None else 0
     return {
         "out": str(target.folder), "rows": plan.rows, "cols": plan.cols, "per": list(plan.per), "jobs": jobs,
         "sheets": len(groups), "pictures": images - painter.unreadable, "gaps": dict(gaps),
-        "seconds": round(time.monotonic() - began, 3), "warnings": [*warnings, *where.warnings()], "files": files,
+        "seconds": round(time.monotonic() - began, 3),
+        "warnings": [*_warnings(writer, plan.hidden, waiting), *where.warnings()], "files": files,
     }  # fmt: skip
 
 
@@ -120,32 +114,31 @@ class _Target:
         self.folder = out.parent if self._single else out
         if self._single and self._form != ending:
             raise UsageError(f"{out} ends in .{ending}, but --format says {self._form}", hint="Leave out one of them.")
-        self._refuse_several(sheets, "sheets")
+        self.refuse_several(sheets, "sheets")
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"{self.folder} is a file, not a folder", hint="Choose another with -o.")
         self._used: set[str] = set()
 
-    def path(self, sheet: Sheet, number: int, page: Page) -> Path:
-        """Of a page of the ``number``-th sheet, in a folder that is there. Raises UsageError, DiskError."""
-        self._refuse_several(page.pages, "pages")
+    def save(self, sheet: Sheet, number: int, page: Page, image: Image.Image) -> dict[str, Any]:
+        """Write a page of the ``number``-th sheet, and give its entry in the report. Raises UsageError, DiskError.
+
+        The same pixels give the same file.
+        """
+        path = self._single or self.folder / f"{self._stem(sheet, number, page)}.{self._form}"
+        # PNG of photographs is a third smaller than at level 6, and three times as fast.
+        how = {"quality": 88, "method": 4} if self._form == "webp" else {"compress_level": 2}
+        buffer = BytesIO()
+        image.save(buffer, self._form, **how)
         with disk(str(self.folder)):
             self.folder.mkdir(parents=True, exist_ok=True)
-        return self._single or self.folder / f"{self._stem(sheet, number, page)}.{self._form}"
-
-    def write(self, path: Path, image: Image.Image) -> int:
-        """Writes a page and returns its bytes; the same pixels give the same file. Raises UsageError, DiskError."""
-        buffer = BytesIO()
-        if self._form == "webp":
-            image.save(buffer, "WEBP", quality=88, method=4)
-        else:
-            image.save(
-                buffer, "PNG", compress_level=2
-            )  # of photographs a third smaller than 6, and three times as fast
         try:
             write_whole(path, [buffer.getvalue()])
         except FileRefused as refused:
             raise UsageError(refused.cause.message, hint="Choose another name with -o.") from None
-        return buffer.tell()
+        return {
+            "file": str(path), **sheet.facts, "page": page.number, "pages": page.pages, "width": page.width,
+            "height": page.height, "bytes": buffer.tell(),
+        }  # fmt: skip
 
     def _stem(self, sheet: Sheet, number: int, page: Page) -> str:
         values = sheet.facts["per"].values()
@@ -156,7 +149,8 @@ class _Target:
         stem = f"{number:05d}-{safe_part(name, limit=100)}" if name else "sheet"
         return f"{stem}-p{page.number:02d}" if page.pages > 1 else stem
 
-    def _refuse_several(self, count: int, what: str) -> None:
+    def refuse_several(self, count: int, what: str) -> None:
+        """Raises UsageError if they are to go into one file."""
         if self._single and count > 1:
             raise UsageError(
                 f"{self._single} is one file, and there are {count:,} {what} to draw",
@@ -166,13 +160,14 @@ class _Target:
 
 def _subtitle(sheet: Sheet, *, simulated: bool) -> str:
     words = [
-        sheet.facts["prompt_id"], sheet.facts["model"], show_count(sheet.tiles - sheet.gaps.total(), "image"),
+        sheet.facts["prompt_id"], sheet.facts["model"], show_count(sheet.images, "image"),
         ", ".join(f"{count:,} {word}" for word, count in sorted(sheet.gaps.items())), "simulated" if simulated else "",
     ]  # fmt: skip
     return "  ·  ".join(filter(None, words))
 
 
-def _warnings(writer: Writer, hidden: tuple[str, ...]) -> Iterator[str]:
+def _warnings(writer: Writer, hidden: tuple[str, ...], waiting: int) -> Iterator[str]:
+    """hidden: names that vary within a cell. waiting: number of jobs that have not started."""
     for script, char in writer.missing.items():
         yield f"No font here has {script} ({char}): boxes are drawn in its place. {_fix(script)}"
     if writer.unshaped:
@@ -181,6 +176,9 @@ def _warnings(writer: Writer, hidden: tuple[str, ...]) -> Iterator[str]:
         *names, last = hidden
         words = f"{', '.join(names)} and {last} vary too: name them" if names else f"{last} varies too: name it"
         yield f"Within a cell, {words} with --rows, --cols or --per to tell the images apart."
+    if waiting > 0:
+        unknown = show_count(waiting, "job has not started yet and is", "jobs have not started yet and are")
+        yield f"{unknown} not shown."
 
 
 def _fix(script: str) -> str:

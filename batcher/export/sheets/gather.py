@@ -59,6 +59,10 @@ class Sheet:
         return sum(map(len, self.cells.values()))
 
     @property
+    def images(self) -> int:
+        return self.tiles - self.gaps.total()
+
+    @property
     def gaps(self) -> Counter[str]:
         """The number of missing images by the word of their mark."""
         return Counter(tile.word for cell in self.cells.values() for tile in cell if not tile.file)
