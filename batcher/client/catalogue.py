@@ -18,7 +18,7 @@ from batcher.core.errors import (
     Unclear,
 )
 from batcher.core.one_line import one_line
-from batcher.core.retry import RetryAfter, RetryPolicy, decide
+from batcher.core.retry import RetryPolicy, decide
 from batcher.core.units import MOST_USD, show_usd
 from batcher.manifest.schema import ModelSchema, bundled
 
@@ -111,14 +111,14 @@ async def _read(api: Api, model: str, policy: RetryPolicy) -> dict[str, Any]:
             broken += isinstance(problem, Unclear) and _is_no_catalogue(problem.cause)
             if broken >= MOST_BROKEN:
                 raise
-            again = decide(policy, failures, 0.0, asked=problem.retry_after)
-            if not isinstance(again, RetryAfter):
+            wait = decide(policy, failures, 0.0, asked=problem.retry_after)
+            if wait is None:
                 raise ServiceError(
                     f"the service at {api.base_url} does not answer: {problem.cause.message}",
                     hint="Nothing was submitted. Check the network and --base-url, then run the same command again.\n"
                     "To try batcher without the service, add --simulate.",
                 ) from None
-            await asyncio.sleep(again.delay)
+            await asyncio.sleep(wait)
 
 
 def _is_no_catalogue(cause: Cause) -> bool:

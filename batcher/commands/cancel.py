@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.options import collect_service, service_options
+from batcher.commands.options import collect, service_options
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import run_argument
 from batcher.core.command_line import command_line
@@ -23,11 +23,10 @@ Examples:
 @json_option
 def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
     """Cancel what is still queued at the service. Running jobs can't be cancelled; they are charged and collectable."""
-    import asyncio
-
+    from batcher.commands import loop
     from batcher.runner.cancelling import cancel_run
 
-    facts = asyncio.run(cancel_run(Path(run_dir), collect_service(given), pending=pending))
+    facts = loop.run(cancel_run(Path(run_dir), collect(given), pending=pending))
     say_json(facts) if as_json else say(_words(facts))
     return 0
 

@@ -148,10 +148,9 @@ def _fonts() -> Check:
 
 
 def _service(given: dict[str, Any]) -> Iterator[Check]:
-    import asyncio
-
     from batcher.client.account import probe
     from batcher.client.token import base_url, find_token
+    from batcher.commands import loop
 
     address = base_url(given["base_url"])
     try:
@@ -161,7 +160,7 @@ def _service(given: dict[str, Any]) -> Iterator[Check]:
         yield Check("service", "warn", f"{address}: not checked, because there is no token")
         return
     try:
-        seen = asyncio.run(probe(address, token.value))
+        seen = loop.run(probe(address, token.value))
     except BatcherError as error:
         yield Check("service", "bad", error.message, error.hint)
         return

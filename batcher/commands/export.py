@@ -5,10 +5,9 @@ from typing import Any
 
 import click
 
-from batcher.commands.options import progress_option
+from batcher.commands.options import flag, progress_option
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import complete_runs, found_run, found_runs, is_run, said_newest
-from batcher.commands.values import complete_choice
 from batcher.core.command_line import command_line, repair
 from batcher.core.errors import UsageError
 from batcher.core.units import show_bytes, show_count, show_duration
@@ -33,33 +32,17 @@ Exit code 3 when images are missing; --allow-missing makes that 0."""
 )
 @click.argument("words", metavar="[RUN]... DIR", nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("--to", type=click.Choice(TARGETS), required=True, help="The format to write.")
-@click.option(
-    "--where",
-    metavar="EXPR",
-    help="""Only these images: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.""",
-)
-@click.option(
-    "--split", metavar="SHARES", help="train=0.9,test=0.1. A hash decides, so an image never changes its split."
-)
-@click.option(
-    "--split-by",
-    shell_complete=complete_choice,
-    metavar="NAME",
-    help="Keep equal ones together: job, prompt, or meta.NAME.  [default: job]",
-)
-@click.option("--convert", metavar="FORMAT", help="Convert to webp:90, jpeg:95 or png.  [default: as delivered]")
-@click.option("--embed", metavar="WHAT", help="Embed in each image what made it: infotext, xmp, iptc.")
+@flag("--where", "EXPR", 'Only these images: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.')
+@flag("--split", "SHARES", "train=0.9,test=0.1. A hash decides, so an image never changes its split.")
+@flag("--split-by", "NAME", "Keep equal ones together: job, prompt, or meta.NAME.  [default: job]")
+@flag("--convert", "FORMAT", "Convert to webp:90, jpeg:95 or png.  [default: as delivered]")
+@flag("--embed", "WHAT", "Embed in each image what made it: infotext, xmp, iptc.")
 @click.option("--include-removed", is_flag=True, help="Also images whose jobs left the manifest.")
 @click.option("--allow-missing", is_flag=True, help="Exit 0 also when some jobs have no image.")
 @click.option("--copy", is_flag=True, help="Copy even where hard links can be made.")
-@click.option("--caption", metavar="TEXT", help="The caption: 'a photo, {prompt}'.  [default: {prompt}]")
-@click.option(
-    "--layout",
-    shell_complete=complete_choice,
-    metavar="NAME",
-    help="geneval, t2i-compbench, dpg-bench, hpsv2, or '{stem}/{index:05d}'.",
-)
-@click.option("--shard-size", metavar="SIZE", help="For webdataset, parquet, pairs: 1GB.  [default: 500MB]")
+@flag("--caption", "TEXT", "The caption: 'a photo, {prompt}'.  [default: {prompt}]")
+@flag("--layout", "NAME", "geneval, t2i-compbench, dpg-bench, hpsv2, or '{stem}/{index:05d}'.")
+@flag("--shard-size", "SIZE", "For webdataset, parquet, pairs: 1GB.  [default: 500MB]")
 @click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Maximum images in a shard.  [default: 10000]")
 @click.option("--no-pictures", is_flag=True, help="For parquet: only the table.")
 @click.option("--replace", is_flag=True, help="Replace an export that was made with other options.")

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from batcher.commands.options import flag
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import runs_argument
-from batcher.commands.values import complete_choice
 from batcher.core.errors import UsageError
 from batcher.core.units import show_bytes, show_count, show_duration
 from batcher.export.sheets import FORMATS
@@ -29,27 +29,16 @@ An axis is an input, meta.NAME, a name of vars, prompt_id, model, copy, or
 repeat (the number of the job among those that differ in their seed alone)."""
 )
 @runs_argument
-@click.option(
-    "--rows",
-    shell_complete=complete_choice,
-    metavar="AXIS",
-    help="One row for each value of this.  [default: seed, or what varies]",
-)
-@click.option(
-    "--cols",
-    shell_complete=complete_choice,
-    metavar="AXIS",
-    help="One column for each value of this.  [default: aspect_ratio, or what varies]",
-)
-@click.option(
+@flag("--rows", "AXIS", "One row for each value of this.  [default: seed, or what varies]")
+@flag("--cols", "AXIS", "One column for each value of this.  [default: aspect_ratio, or what varies]")
+@flag(
     "--per",
-    shell_complete=complete_choice,
-    metavar="AXIS",
+    "AXIS",
+    "One sheet for each value of this; repeatable; none: one sheet in all.  [default: prompt]",
     multiple=True,
-    help="One sheet for each value of this; repeatable; none: one sheet in all.  [default: prompt]",
 )
-@click.option("--where", metavar="EXPR", help="""Only these jobs: seed < 10 and meta.style == "oil".""")
-@click.option("-o", "--out", metavar="PATH", help="A folder, or a file for one sheet.  [default: RUN/grid]")
+@flag("--where", "EXPR", 'Only these jobs: seed < 10 and meta.style == "oil".')
+@flag("-o --out", "PATH", "A folder, or a file for one sheet.  [default: RUN/grid]")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[default: by the file, else png]")
 @click.option(
     "--size",

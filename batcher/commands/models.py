@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batcher.commands.options import service_options
+from batcher.commands.options import collect, service_options
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.values import complete_model_word
 from batcher.core.errors import AccountError, ServiceError, UsageError
@@ -96,16 +96,15 @@ def _catalogue(given: dict[str, Any], *, refresh: bool) -> "tuple[Catalogue, str
 
 def _asked(given: dict[str, Any]) -> "Catalogue":
     from batcher.client import model_list
-    from batcher.commands.loop import run
-    from batcher.commands.options import collect_service
+    from batcher.commands import loop
     from batcher.runner.progress import listener
     from batcher.runner.service import open_service
 
     async def ask() -> "Catalogue":
-        async with open_service(collect_service(given), None, listener("none")) as service:
+        async with open_service(collect(given), None, listener("none")) as service:
             return await model_list.read(service.api)
 
-    return run(ask())
+    return loop.run(ask())
 
 
 def _date(catalogue: "Catalogue") -> str | None:

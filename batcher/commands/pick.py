@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from batcher.commands.options import flag
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import complete_runs, found_run, said_newest
 from batcher.core.command_line import command_line
@@ -27,14 +28,12 @@ A file names images by job, file or prompt_id. Nothing is ever deleted:
 Exit code 3 when rows of the file name no image of this run."""
 )
 @click.argument("words", metavar="[RUN] [yes|no|clear]", nargs=-1, shell_complete=complete_runs)
-@click.option("--where", metavar="EXPR", help="Which images: pick is null and seed < 10.")
-@click.option("--from", "scores", metavar="FILE", help="Read verdicts or scores from a CSV, TSV or JSONL file.")
+@flag("--where", "EXPR", "Which images: pick is null and seed < 10.")
+@flag("--from scores", "FILE", "Read verdicts or scores from a CSV, TSV or JSONL file.")
 @click.option("--stars", type=click.IntRange(0, 5), metavar="N", help="Stars, 0 to 5.")
-@click.option("--tag", "tags", metavar="TEXT", multiple=True, help="Add a tag; repeatable.")
+@flag("--tag tags", "TEXT", "Add a tag; repeatable.", multiple=True)
 @click.option("--best", type=click.IntRange(1), metavar="N", help="Pick the best N of each group (all but the seed).")
-@click.option(
-    "--by", metavar="COLUMN", help="The column that --best ranks by.  [default: the file's one column of numbers]"
-)
+@flag("--by", "COLUMN", "The column that --best ranks by.  [default: the file's one column of numbers]")
 @click.option("--rest", type=click.Choice(("no", "clear")), help="What --best gives the others.  [default: nothing]")
 @click.option(
     "--by-whom", "by_whom", metavar="NAME", default="", help="Who gives the verdict.  [default: your user name]"

@@ -33,12 +33,11 @@ def plan(as_json: bool, **given: Any) -> int:
 
     If the run directory exists, also say which jobs are new, unchanged or no longer in the manifest.
     """
-    import asyncio
-
+    from batcher.commands import loop
     from batcher.runner.planning import plan as make
     from batcher.runner.progress import listener
 
-    facts = asyncio.run(make(collect(given), listener("none")))
+    facts = loop.run(make(collect(given), listener("none")))
     say_json(facts) if as_json else say(_words(facts))
     return 0
 

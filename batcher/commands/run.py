@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batcher.commands.options import collect, manifest_options, progress_option, run_options, service_options
+from batcher.commands.options import (
+    collect,
+    flag,
+    manifest_options,
+    progress_option,
+    run_options,
+    service_options,
+)
 from batcher.commands.printing import say, say_json
 from batcher.commands.recorded import TakesRun
 from batcher.commands.values import complete_file
@@ -35,14 +42,9 @@ Examples:
 @click.option("--continue-copy", is_flag=True, help="Go on in a copy of a run whose original will not be run again.")
 @progress_option()
 @click.option("-v", "--verbose", is_flag=True, help="Also say what limits the speed of the run, as it changes.")
-@click.option(
-    "--log",
-    metavar="FILE",
-    shell_complete=complete_file,
-    help="Append the events of the run as JSON lines (batcher help logs).",
-)
-@click.option("--metrics", metavar="FILE", shell_complete=complete_file, help="Keep a Prometheus text file up to date.")
-@click.option("--on-end", metavar="CMD", help="Run this in a shell at the end, with BATCHER_* (batcher help messages).")
+@flag("--log", "FILE", "Append the events of the run as JSON lines (batcher help logs).", complete_file)
+@flag("--metrics", "FILE", "Keep a Prometheus text file up to date.", complete_file)
+@flag("--on-end", "CMD", "Run this in a shell at the end, with BATCHER_* (batcher help messages).")
 @click.option("--view", "with_page", is_flag=True, help="Open the page beside the run (batcher help view).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
 def run(  # one word for each of its own flags

@@ -1,5 +1,6 @@
 """``batcher status``: how far a run is. Reads the state file only, so it works beside a going run and long after."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import click
 
 from batcher.commands.printing import json_option, say, say_json
-from batcher.commands.run_argument import optional_runs_argument
-from batcher.core.units import show_bytes, show_count, show_rate
+from batcher.commands.run_argument import RUNS, optional_runs_argument, runs_here
+from batcher.core.errors import BatcherError
+from batcher.core.units import show_bytes, show_count, show_rate, show_usd
 
 _LOOK_FOR = 2.0  # seconds for measuring images
 _MOST_FLAGGED = 50_000  # images: flagging them takes a second
@@ -29,13 +31,12 @@ def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
 
     For several RUNs: a line for each, and all of them together.
     """
-    from batcher.commands import listing
     from batcher.runner import standing
     from batcher.store.joined import joined
 
     if not run_dirs:
-        runs = listing.listed(standing.of)
-        say_json({"runs": runs}) if as_json else say(listing.words(runs))
+        runs = _listed()
+        say_json({"runs": runs}) if as_json else say(_table(runs))
         return 0
     with joined(run_dirs) as whole:
         facts = standing.of(whole.path) if len(whole.runs) == 1 else standing.together(whole)
@@ -43,7 +44,7 @@ def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
     if as_json:
         say_json(facts)
     else:
-        say("\n".join([*([listing.words(facts["runs"]), ""] if "runs" in facts else []), _words(facts)]))
+        say("\n".join([*([_table(facts["runs"]), ""] if "runs" in facts else []), _words(facts)]))
     return 0
 
 
@@ -92,3 +93,45 @@ def _words(facts: dict[str, Any]) -> str:
         how, command = report_words.resume(facts, stopped_by, facts["resume"], control_now(Path(facts["run"])))
         lines += [how, f"  {command}"]
     return "\n".join(lines)
+
+
+def _listed() -> list[dict[str, Any]]:
+    """The status of every run, the newest first. A run that can't be read has its ``error`` instead."""
+    from batcher.runner import standing
+
+    runs: list[dict[str, Any]] = []
+    for path in runs_here():
+        try:
+            runs.append(standing.of(path))
+        except BatcherError as error:
+            runs.append({"run": str(path), "error": error.message})
+    return runs
+
+
+def _table(runs: Sequence[dict[str, Any]]) -> str:
+    if not runs:
+        return f"There is no run below {RUNS}/ yet. Start one: batcher run jobs/quickstart.yaml --simulate"
+    rows = [("run", "done", "state", "spent"), *map(_row, runs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _row(facts: dict[str, Any]) -> tuple[str, str, str, str]:
+    if "error" in facts:
+        return facts["run"], "", facts["error"], ""
+    spent = "?" if facts["spent_usd"] is None else show_usd(facts["spent_usd"])
+    play = " (play money)" if facts["simulated"] else ""
+    return facts["run"], f"{facts['done']:,}/{facts['total']:,}", _state(facts), spent + play
+
+
+def _state(facts: dict[str, Any]) -> str:
+    if facts["going"]:
+        return "going"
+    parts = [f"{facts[name]:,} {word}" for name, word in _NEEDS.items() if facts[name]]
+    stopped = (facts["ended"] or {}).get("stopped_by") if parts else None
+    return (", ".join(parts) or "done") + (f" (stopped: {stopped.replace('_', ' ')})" if stopped else "")
+
+
+_NEEDS = {"pending": "to go", "failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled"}

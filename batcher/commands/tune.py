@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from batcher.commands.options import flag
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import run_argument
 
@@ -20,15 +21,15 @@ Examples:
 It takes effect within a second, and wins over the flags of a later start."""
 )
 @run_argument
-@click.option("--rate", metavar="R", help="Submit rate: 5/s, 300/min; none: as the command says.")
-@click.option("--in-flight", metavar="N", help="Maximum jobs at the service at once, or none.")
-@click.option("--downloads", metavar="N", help="Maximum downloads at once, or none.")
-@click.option("--budget", metavar="USD", help="Never commit more than this in total, or none.")
-@click.option("--deadline", metavar="WHEN", help="Start nothing new after this: 8h from now, 07:00, or none.")
+@flag("--rate", "R", "Submit rate: 5/s, 300/min; none: as the command says.")
+@flag("--in-flight", "N", "Maximum jobs at the service at once, or none.")
+@flag("--downloads", "N", "Maximum downloads at once, or none.")
+@flag("--budget", "USD", "Never commit more than this in total, or none.")
+@flag("--deadline", "WHEN", "Start nothing new after this: 8h from now, 07:00, or none.")
 @click.option("--pause", is_flag=True, help="Submit nothing new; what is at the service is collected.")
 @click.option("--resume", is_flag=True, help="Go on after --pause.")
 @click.option("--drain", is_flag=True, help="Finish what is at the service, then end the run.")
-@click.option("--reason", metavar="TEXT", help="Why, for the record.")
+@flag("--reason", "TEXT", "Why, for the record.")
 @json_option
 def tune(run_dir: str, as_json: bool, **given: Any) -> int:
     """Change a going run: rate, budget, deadline, pause. If no run is going, the next one starts with it."""

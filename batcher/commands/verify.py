@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.options import collect_service, service_options
+from batcher.commands.options import collect, service_options
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import runs_argument
 from batcher.core.command_line import command_line, repair
@@ -71,13 +71,12 @@ def _checked(folder: Path, how: dict[str, Any]) -> dict[str, Any]:
 
 
 def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[str, Any]:
-    import asyncio
-
+    from batcher.commands import loop
     from batcher.upkeep.checking import require
     from batcher.upkeep.repair import repair
 
     require(folder)
-    done = asyncio.run(repair(folder, collect_service(given), **how))
+    done = loop.run(repair(folder, collect(given), **how))
     before = [finding.as_json() for finding in done.before.findings]
     rebuilt = None if done.rebuilt is None else {"jobs": done.rebuilt.jobs, "unfinished": done.rebuilt.unfinished}
     return {
@@ -163,14 +162,14 @@ def _counted(what: str, count: int) -> str:
 
 
 def _groups(findings: list[dict[str, Any]]) -> list[str]:
-    from batcher.upkeep.findings import WORDS, Kind
+    from batcher.upkeep.findings import Kind
 
     lines = []
     for kind in Kind:
         mine = [finding for finding in findings if finding["kind"] == kind]
         if not mine:
             continue
-        lines.append(f"  {len(mine):>7,}  {WORDS[kind]}")
+        lines.append(f"  {len(mine):>7,}  {kind.words}")
         lines += [f"           {finding['file']}: {one_line(finding['message'], 300)}" for finding in mine[:SHOWN]]
         if len(mine) > SHOWN:
             lines.append(f"           ... and {len(mine) - SHOWN:,} more (all of them: --json)")

@@ -40,16 +40,13 @@ def view(run_dirs: tuple[Path, ...], folder: str | None, **given: Any) -> int:
         for run in run_dirs:
             say(export(run, Path(folder) if len(run_dirs) == 1 else Path(folder, run.resolve().name)))
         return 0
-    import asyncio
-
-    from batcher.commands import libraries
+    from batcher.commands import loop
     from batcher.view.serve import Address, serve
 
     _without_secrets()
-    libraries.log_in_one_line()
     browser = not given["no_browser"] and _has_browser()
     address = Address(host=given["host"], port=given["port"], browser=browser)
-    asyncio.run(serve(run_dirs, address, say, read_only=given["read_only"], with_parent=given["with_parent"]))
+    loop.run(serve(run_dirs, address, say, read_only=given["read_only"], with_parent=given["with_parent"]))
     return 0
 
 

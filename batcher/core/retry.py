@@ -23,18 +23,6 @@ class RetryPolicy:
     jitter: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAfter:
-    """Try again after ``delay`` seconds."""
-
-    delay: float
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """The policy's attempts are used up."""
-
-
 READS = RetryPolicy(attempts=None, wait_initial=0.5, wait_max=30.0)  # status and result: free, bounded by the deadline
 REFUSALS = RetryPolicy(attempts=None, wait_initial=1.0, wait_max=60.0)  # submits refused or not sent: free
 FILES = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=30.0)  # a damaged download: retries are free, but must end
@@ -46,19 +34,19 @@ CANCELS = RetryPolicy(attempts=4, wait_initial=0.5, wait_max=5.0)
 MOST_PATIENCE = 3600.0  # seconds: a longer Retry-After is cut to this, so that a broken one can't stop a run
 
 
-def decide(policy: RetryPolicy, failures: int, draw: float, *, asked: float | None = None) -> RetryAfter | GiveUp:
-    """What to do after ``failures`` failed tries (1 after the first).
+def decide(policy: RetryPolicy, failures: int, draw: float, *, asked: float | None = None) -> float | None:
+    """Seconds to wait after ``failures`` failed tries (1 after the first); None if the attempts are used up.
 
     draw: uniform in [0, 1). asked: seconds the service asked for, if it did.
     """
     if policy.attempts is not None and failures >= policy.attempts:
-        return GiveUp()
+        return None
     exponent = min(failures - 1, 64)  # beyond this every float is at the cap anyway
     cap = min(policy.wait_max, policy.wait_initial * policy.wait_base**exponent)
     wait = cap * (1.0 - policy.jitter * draw)
     if asked is not None:
         wait = min(asked, MOST_PATIENCE) + policy.jitter * draw * min(cap, 1.0)
-    return RetryAfter(wait)
+    return wait
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -5,7 +5,7 @@ of the manifest (exit 65).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from batcher.core.errors import ManifestError, Problem, UsageError
@@ -33,47 +33,6 @@ class Deadline:
     minute: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The options of the same names: flags override the manifest's ``run:`` block, which overrides these defaults.
-
-    rate, api_rate: per second. timeout: seconds a job may be unfinished at the service before it is given up on
-    (its id is kept). attempts: paid tries a job, at most. budget, price: dollars.
-    embed: of infotext, xmp, iptc; signed: into files with a C2PA manifest too.
-    no_schema_check: inputs of the model that are sent as they are. check_inputs: which URLs of file inputs are looked
-    at before the first submit: auto (the first 200 different ones, then a sample), all or none.
-    engine: who fetches files: local (this process), or ray, with so many workers, None for one for each free CPU.
-
-    >>> usual = batcher.Settings()
-    >>> usual.rate, usual.in_flight, usual.attempts, usual.budget
-    (2.0, 32, 2, None)
-    >>> batcher.run(["a red kite"], out="runs/kite", rate=10 * usual.rate, attempts=1, simulate=True).done
-    1
-    """
-
-    rate: float = 2.0
-    in_flight: int = 32
-    downloads: int = 16
-    api_rate: float | None = None
-    check: Literal["decode", "structure", "none"] = "decode"
-    budget: float | None = None
-    price: float | None = None
-    in_doubt: str = "hold"
-    deadline: Deadline | None = None
-    attempts: int = 2
-    max_failures: int | None = None
-    timeout: float = 1800.0
-    fuse: int | None = 20
-    fuse_share: float | None = 0.9
-    cancel_on_interrupt: bool = False
-    embed: frozenset[str] = frozenset()
-    no_schema_check: frozenset[str] = frozenset()
-    check_inputs: str = "auto"
-    engine: str = "local"
-    workers: int | None = None
-    progress: str = "auto"
-
-
 def _choice(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.strip().lower() not in words:
@@ -83,19 +42,14 @@ def _choice(*words: str) -> Callable[[str], str]:
     return parse
 
 
-def _rate_or_none(text: str) -> float | None:
-    return None if text.strip().lower() == "none" else parse_rate(text)
+def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The parser that also takes ``none``."""
+    return lambda text: None if text.strip().lower() == "none" else parse(text)
 
 
-def _number_or_none(text: str) -> int | None:
-    return None if text.strip().lower() == "none" else parse_count(text)
-
-
-def _share_or_none(text: str) -> float | None:
-    """``90%`` or ``0.9``; ``none`` for no such fuse."""
-    word = text.strip().lower()
-    if word == "none":
-        return None
+def _share(text: str) -> float:
+    """``90%`` or ``0.9``."""
+    word = text.strip()
     try:
         share = float(word.removesuffix("%")) / (100.0 if word.endswith("%") else 1.0)
     except ValueError:
@@ -139,29 +93,53 @@ def parse_deadline(text: str) -> Deadline:
         raise ValueError("a deadline looks like 8h or 07:00") from None
 
 
-PARSERS: dict[str, Callable[[str], Any]] = {
-    "rate": parse_rate,
-    "in_flight": parse_count,
-    "downloads": parse_count,
-    "api_rate": _rate_or_none,
-    "check": _choice("decode", "structure", "none"),
-    "budget": parse_usd,
-    "price": parse_usd,
-    "in_doubt": _choice("hold", "resubmit"),
-    "deadline": parse_deadline,
-    "attempts": parse_count,
-    "max_failures": parse_count,
-    "timeout": parse_duration,
-    "fuse": _number_or_none,
-    "fuse_share": _share_or_none,
-    "cancel_on_interrupt": _yes_or_no,
-    "embed": parse_embed,
-    "no_schema_check": _names,
-    "check_inputs": _choice("auto", "all", "none"),
-    "engine": _choice("local", "ray"),
-    "workers": parse_count,
-    "progress": _choice("auto", "bar", "lines", "json", "none"),
-}
+def _option(default: Any, parse: Callable[[str], Any]) -> Any:
+    """A field of ``Settings``. parse: reads its text, or raises ValueError."""
+    return field(default=default, metadata={"parse": parse})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options of the same names: flags override the manifest's ``run:`` block, which overrides these defaults.
+
+    rate, api_rate: per second. timeout: seconds a job may be unfinished at the service before it is given up on
+    (its id is kept). attempts: paid tries a job, at most. budget, price: dollars.
+    embed: of infotext, xmp, iptc; signed: into files with a C2PA manifest too.
+    no_schema_check: inputs of the model that are sent as they are. check_inputs: which URLs of file inputs are looked
+    at before the first submit: auto (the first 200 different ones, then a sample), all or none.
+    engine: who fetches files: local (this process), or ray, with so many workers, None for one for each free CPU.
+
+    >>> usual = batcher.Settings()
+    >>> usual.rate, usual.in_flight, usual.attempts, usual.budget
+    (2.0, 32, 2, None)
+    >>> batcher.run(["a red kite"], out="runs/kite", rate=10 * usual.rate, attempts=1, simulate=True).done
+    1
+    """
+
+    rate: float = _option(2.0, parse_rate)
+    in_flight: int = _option(32, parse_count)
+    downloads: int = _option(16, parse_count)
+    api_rate: float | None = _option(None, _or_none(parse_rate))
+    check: Literal["decode", "structure", "none"] = _option("decode", _choice("decode", "structure", "none"))
+    budget: float | None = _option(None, parse_usd)
+    price: float | None = _option(None, parse_usd)
+    in_doubt: str = _option("hold", _choice("hold", "resubmit"))
+    deadline: Deadline | None = _option(None, parse_deadline)  # noqa: RUF009  a field
+    attempts: int = _option(2, parse_count)
+    max_failures: int | None = _option(None, parse_count)
+    timeout: float = _option(1800.0, parse_duration)
+    fuse: int | None = _option(20, _or_none(parse_count))
+    fuse_share: float | None = _option(0.9, _or_none(_share))
+    cancel_on_interrupt: bool = _option(False, _yes_or_no)
+    embed: frozenset[str] = _option(frozenset(), parse_embed)
+    no_schema_check: frozenset[str] = _option(frozenset(), _names)
+    check_inputs: str = _option("auto", _choice("auto", "all", "none"))
+    engine: str = _option("local", _choice("local", "ray"))
+    workers: int | None = _option(None, parse_count)
+    progress: str = _option("auto", _choice("auto", "bar", "lines", "json", "none"))
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {one.name: one.metadata["parse"] for one in fields(Settings)}
 
 
 def fold(flags: Mapping[str, Given], manifest: Mapping[str, Given]) -> Settings:

@@ -12,7 +12,7 @@ from typing import Any
 from batcher.client.api import Api
 from batcher.core.errors import CallError, NotFound, Overtaken, Rejected
 from batcher.core.job import CancelOutcome, Entry, State
-from batcher.core.retry import CANCELS, GiveUp, decide
+from batcher.core.retry import CANCELS, decide
 from batcher.runner.progress import listener
 from batcher.runner.run_context import draw
 from batcher.runner.service import Options, as_recorded, open_service
@@ -64,10 +64,10 @@ async def _cancel(api: Api, entry: Entry) -> CancelOutcome:
             return CancelOutcome.UNKNOWN
         except CallError as problem:
             failures += 1
-            again = decide(CANCELS, failures, draw(entry, failures), asked=problem.retry_after)
-            if isinstance(again, GiveUp):
+            wait = decide(CANCELS, failures, draw(entry, failures), asked=problem.retry_after)
+            if wait is None:
                 return CancelOutcome.UNKNOWN
-            await asyncio.sleep(again.delay)
+            await asyncio.sleep(wait)
 
 
 async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[str, Any]:

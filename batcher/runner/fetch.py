@@ -2,7 +2,7 @@
 
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
 from batcher.core.job import Artifact, Entry
-from batcher.core.retry import FILE_HOST, FILES, GiveUp, decide
+from batcher.core.retry import FILE_HOST, FILES, decide
 from batcher.runner.run_context import RunContext, draw
 from batcher.runner.stop import pause
 
@@ -62,12 +62,12 @@ class Fetcher:
                     if failures == LINK_TRIES and (entry.id, "silent") not in self._relinked:
                         return await self._relink(entry, "silent", problem.cause)
                     policy = FILE_HOST if self.context.patient and problem.cause.kind not in DAMAGED else FILES
-                    again = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
+                    wait = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
                     twice = problem.digest is not None and problem.digest == damaged  # the host has it so
                     damaged = problem.digest
-                    if isinstance(again, GiveUp) or twice:
+                    if wait is None or twice:
                         return await self._fail(entry, problem.cause)
-                await pause(again.delay, leave)
+                await pause(wait, leave)
         except TooLate:
             pass
         except LinkDead as problem:

@@ -16,7 +16,7 @@ from batcher.core.errors import CallError, Cause, DiskError, Refused
 from batcher.core.failure_limit import FailureLimit
 from batcher.core.job import Artifact, CancelOutcome, Entry, State
 from batcher.core.limits import Waits
-from batcher.core.retry import READS, GiveUp, RetryPolicy, decide
+from batcher.core.retry import READS, RetryPolicy, decide
 from batcher.core.settings import Settings
 from batcher.core.tally import Tally
 from batcher.core.units import show_usd
@@ -244,8 +244,8 @@ class RunContext:
     def delay(self, policy: RetryPolicy, failures: int, entry: Entry, *, asked: float | None = None) -> float:
         """Seconds to wait, by a policy without a limit of attempts."""
         wait = decide(policy, failures, draw(entry, failures), asked=asked)
-        assert not isinstance(wait, GiveUp), "this policy has an end"
-        return wait.delay
+        assert wait is not None, "this policy has an end"
+        return wait
 
 
 def draw(entry: Entry, count: int) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from batcher.client.protocol import RUNNING
 from batcher.core.errors import CallError, Cause, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.core.job import Answer, CancelledThere, Entry, FailedThere, Succeeded, Waiting
-from batcher.core.retry import EARLY, FINISHED, GiveUp, decide
+from batcher.core.retry import EARLY, FINISHED, decide
 from batcher.pacing.polling import PollPlanner
 from batcher.runner.run_context import RunContext, draw
 from batcher.runner.stop import pause
@@ -146,9 +146,9 @@ class Waiter:
         if isinstance(problem, NotFound | Rejected):
             trouble.denials += 1
             policy = EARLY if self.context.patient else FINISHED
-            again = decide(policy, trouble.denials, draw(entry, trouble.denials))
-            if not isinstance(again, GiveUp):
-                return again.delay
+            wait = decide(policy, trouble.denials, draw(entry, trouble.denials))
+            if wait is not None:
+                return wait
             return _denied(problem) if entry.finished_at is None else problem.cause.as_gone()
         trouble.count += 1
         if trouble.count == 1:

@@ -2,65 +2,46 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from batcher.core.job import Entry
 from batcher.runner.sidecars import Sidecar
 
 
 class Kind(StrEnum):
-    """The word that the JSON report has for it; ``WORDS`` has a line for a person."""
+    """The word that the JSON report has for it. words: a line for a person."""
 
-    STATE_MISSING = "state_missing"
-    STATE_DAMAGED = "state_damaged"
-    MISSING = "missing"
-    TRUNCATED = "truncated"
-    CHANGED = "changed"
-    SWAPPED = "swapped"
-    DAMAGED = "damaged"
-    OUTSIDE = "outside"
-    UNREADABLE = "unreadable"
-    GONE = "gone"
-    FACTS_DIFFER = "facts_differ"
-    INCOMPLETE = "incomplete"
-    UNFETCHED = "unfetched"
-    SIDECAR_MISSING = "sidecar_missing"
-    SIDECAR_UNREADABLE = "sidecar_unreadable"
-    SIDECAR_DIFFERS = "sidecar_differs"
-    UNRECORDED = "unrecorded"
-    ORPHAN = "orphan"
-    LEFTOVER = "leftover"
-    RECORDS_DIFFER = "records_differ"
-    DUPLICATE = "duplicate"
-    WRONG_RATIO = "wrong_ratio"
-    ONE_COLOUR = "one_colour"
+    words: str
 
+    STATE_MISSING = "state_missing", "the state file is missing"
+    STATE_DAMAGED = "state_damaged", "the state file is damaged"
+    MISSING = "missing", "missing"
+    TRUNCATED = "truncated", "truncated: shorter than what was saved"
+    CHANGED = "changed", "changed: not the bytes that were saved"
+    SWAPPED = "swapped", "swapped: each holds another file's image"
+    DAMAGED = "damaged", "not a whole image, but exactly as it was received"
+    OUTSIDE = "outside", "links that lead out of the folder of images; not followed"
+    UNREADABLE = "unreadable", "can't be read"
+    GONE = "gone", "gone: can no longer be fetched free"
+    FACTS_DIFFER = "facts_differ", "size, type or dimensions differ from the record"
+    INCOMPLETE = "incomplete", "done without all of their images on record"
+    UNFETCHED = "unfetched", "finished at the service and not fetched yet: the next run or a repair does that"
+    SIDECAR_MISSING = "sidecar_missing", "sidecar missing"
+    SIDECAR_UNREADABLE = "sidecar_unreadable", "sidecar unreadable"
+    SIDECAR_DIFFERS = "sidecar_differs", "sidecar differs from the record"
+    UNRECORDED = "unrecorded", "whole images of jobs that are not done in the state file"
+    ORPHAN = "orphan", "orphans: no job has these files"
+    LEFTOVER = "leftover", "left half written"
+    RECORDS_DIFFER = "records_differ", "records.jsonl differs from the state file"
+    DUPLICATE = "duplicate", "the same image for different inputs"
+    WRONG_RATIO = "wrong_ratio", "not the aspect ratio that was asked for"
+    ONE_COLOUR = "one_colour", "one colour all over"
 
-WORDS = {
-    Kind.STATE_MISSING: "the state file is missing",
-    Kind.STATE_DAMAGED: "the state file is damaged",
-    Kind.MISSING: "missing",
-    Kind.TRUNCATED: "truncated: shorter than what was saved",
-    Kind.CHANGED: "changed: not the bytes that were saved",
-    Kind.SWAPPED: "swapped: each holds another file's image",
-    Kind.DAMAGED: "not a whole image, but exactly as it was received",
-    Kind.OUTSIDE: "links that lead out of the folder of images; not followed",
-    Kind.UNREADABLE: "can't be read",
-    Kind.GONE: "gone: can no longer be fetched free",
-    Kind.FACTS_DIFFER: "size, type or dimensions differ from the record",
-    Kind.INCOMPLETE: "done without all of their images on record",
-    Kind.UNFETCHED: "finished at the service and not fetched yet: the next run or a repair does that",
-    Kind.SIDECAR_MISSING: "sidecar missing",
-    Kind.SIDECAR_UNREADABLE: "sidecar unreadable",
-    Kind.SIDECAR_DIFFERS: "sidecar differs from the record",
-    Kind.UNRECORDED: "whole images of jobs that are not done in the state file",
-    Kind.ORPHAN: "orphans: no job has these files",
-    Kind.LEFTOVER: "left half written",
-    Kind.RECORDS_DIFFER: "records.jsonl differs from the state file",
-    Kind.DUPLICATE: "the same image for different inputs",
-    Kind.WRONG_RATIO: "not the aspect ratio that was asked for",
-    Kind.ONE_COLOUR: "one colour all over",
-}
+    def __new__(cls, value: str, words: str) -> Self:
+        kind = str.__new__(cls, value)
+        kind._value_, kind.words = value, words
+        return kind
+
 
 FETCHED_AGAIN = frozenset(
     {Kind.MISSING, Kind.TRUNCATED, Kind.CHANGED, Kind.SWAPPED, Kind.DAMAGED, Kind.OUTSIDE, Kind.INCOMPLETE}

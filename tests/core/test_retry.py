@@ -11,8 +11,6 @@ from batcher.core.retry import (
     MOST_PATIENCE,
     READS,
     REFUSALS,
-    GiveUp,
-    RetryAfter,
     RetryPolicy,
     decide,
     parse_retry_after,
@@ -27,14 +25,14 @@ draws = st.floats(0.0, 1.0, exclude_max=True)
 
 def delay(policy: RetryPolicy, failures: int, draw: float, asked: float | None = None) -> float:
     answer = decide(policy, failures, draw, asked=asked)
-    assert isinstance(answer, RetryAfter)
-    return answer.delay
+    assert answer is not None
+    return answer
 
 
 @given(failures=st.integers(1, 10**6), draw=draws, policy=st.sampled_from(POLICIES))
 def test_a_wait_is_above_zero_and_at_most_the_cap(failures: int, draw: float, policy: RetryPolicy) -> None:
     answer = decide(policy, failures, draw)
-    assert isinstance(answer, GiveUp) or 0.0 < answer.delay <= policy.wait_max
+    assert answer is None or 0.0 < answer <= policy.wait_max
 
 
 @given(failures=st.integers(1, 6), draw=draws)
@@ -67,13 +65,13 @@ def test_those_who_were_all_told_the_same_second_do_not_come_back_in_the_same_in
 @pytest.mark.parametrize("policy", [FILES, EARLY, CANCELS])
 def test_attempts_are_tries_in_all_the_first_included(policy: RetryPolicy) -> None:
     assert policy.attempts is not None
-    assert isinstance(decide(policy, policy.attempts - 1, 0.5), RetryAfter)
-    assert decide(policy, policy.attempts, 0.5) == GiveUp()
-    assert decide(policy, policy.attempts, 0.5, asked=1.0) == GiveUp()
+    assert decide(policy, policy.attempts - 1, 0.5) is not None
+    assert decide(policy, policy.attempts, 0.5) is None
+    assert decide(policy, policy.attempts, 0.5, asked=1.0) is None
 
 
 def test_a_policy_without_a_limit_never_gives_up() -> None:
-    assert isinstance(decide(READS, 10**12, 0.0), RetryAfter)
+    assert decide(READS, 10**12, 0.0) is not None
 
 
 @pytest.mark.parametrize(
