@@ -9,17 +9,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from batcher.api.call_options import path_in
 from batcher.api.going import GoingRun
 from batcher.api.loops import in_thread
 from batcher.api.manifests import DEFAULT_RUN, from_python, is_path
-from batcher.api.options import edges_of, is_run, options_of, recorded, texts_of
+from batcher.api.options import is_run, options_of, path_in, recorded, texts_of
 from batcher.api.run import Run
 from batcher.api.shown import Quiet
 from batcher.api.values import Plan, Report
 from batcher.core.errors import UsageError
 from batcher.runner import planning
 from batcher.runner.service import Options
+from batcher.runner.watchers.watching import Watch
 
 Out = str | PathLike[str] | None
 
@@ -61,7 +61,8 @@ def start(manifest: Any, *, out: Out = None, simulate: bool = False, **options: 
     _require_utf8_names()
     texts, out = texts_of({**options, "simulate": simulate}), _text(out)
     run_dir = manifest if is_run(manifest) else out if out is not None or is_path(manifest) else DEFAULT_RUN
-    return GoingRun(_placed(manifest, out, texts), edges_of(texts, _text(run_dir) or ""))
+    watch = partial(Watch, texts.get("log"), texts.get("metrics"), texts.get("on_end"), run=_text(run_dir) or "")
+    return GoingRun(_placed(manifest, out, texts), watch)
 
 
 def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> Plan:

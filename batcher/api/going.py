@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from batcher.api.loops import Changes, Soon, this_loop
-from batcher.api.options import Edges, texts_of
-from batcher.api.run import Run
+from batcher.api.options import texts_of
+from batcher.api.run import Run, prompt_input_of
 from batcher.api.shown import progress_of
 from batcher.api.values import Failed, Image, Report, failed_of, image_of
 from batcher.core.errors import BatcherError, Interrupted, UsageError
@@ -56,16 +56,16 @@ class GoingRun:
     1
     """
 
-    def __init__(self, place: Callable[[], AbstractContextManager[Options]], edges: Edges) -> None:
+    def __init__(self, place: Callable[[], AbstractContextManager[Options]], watch: Callable[[], Watch]) -> None:
         """place: a context manager that gives the options; the manifest is in its place inside of it.
 
-        edges: the files and the command of the caller around the run.
+        watch: what the caller wants around the run: files for other programs, a command at the end.
         """
         self.path: Path | None = None
         self.report: Report | None = None
         self.summary = ""
         self._place = place
-        self._edges = edges
+        self._watch = watch
         self._results: deque[Result] = deque()
         self._changes = Changes()
         self._thread: threading.Thread | None = None
@@ -76,6 +76,7 @@ class GoingRun:
         self._asked = 0  # how often it was asked to stop: 1 is the first Ctrl-C, 2 the second
         self._asked_at: float | None = None  # of the first time, in ``time.monotonic``
         self._began = False
+        self._prompt_input: str | None = None
         self._complained = False  # about not being entered
         self._over = False
         self._error: BaseException | None = None
@@ -222,8 +223,7 @@ class GoingRun:
 
     async def _run(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        edges = self._edges
-        with Watch(edges.log, edges.metrics, edges.on_end, run=edges.run) as watch:
+        with self._watch() as watch:
             name = "a run from Python"
             try:
                 with self._place() as options:
@@ -253,15 +253,15 @@ class GoingRun:
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, JobMoved) and self.path is not None:
-            run_dir, entry = self.path, event.entry
+            run_dir, entry, prompt_input = self.path, event.entry, self._prompt_input
             if entry.state is State.DONE:
-                self._results.extend(image_of(run_dir, entry, artifact) for artifact in event.artifacts)
+                self._results.extend(image_of(run_dir, entry, one, prompt_input) for one in event.artifacts)
                 self._changes.wake()
             elif entry.state in _ENDED:
-                self._results.append(failed_of(entry))
+                self._results.append(failed_of(entry, prompt_input))
                 self._changes.wake()
         elif isinstance(event, RunBegan):
-            self.path, self._began = event.run_dir, True
+            self.path, self._prompt_input, self._began = event.run_dir, prompt_input_of(event.run_dir), True
             self._changes.wake()
 
     def _ask(self) -> None:

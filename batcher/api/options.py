@@ -6,12 +6,13 @@ command that is recorded for the resume can be typed.
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
+from dataclasses import fields
 from datetime import timedelta
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from batcher.core.errors import UsageError
 from batcher.core.settings import PARSERS, Given
@@ -24,29 +25,14 @@ from batcher.store import connect_to_read, has_state, read_facts
 
 T = TypeVar("T")
 _SETTINGS = tuple(PARSERS)
-_EDGES = ("log", "metrics", "on_end")
 _TEXTS = (
     "model", "format", "prompt_column", "prompt_input", "path", "limit", "shard", "repeat", "token_file", "base_url",
-    "images", "media", *_EDGES,
+    "images", "media", "log", "metrics", "on_end",
 )  # fmt: skip
 _LISTS = ("set", "matrix", "meta", "trust_host")
 _SWITCHES = ("dynamic", "cancel_on_interrupt", "simulate", "continue_copy")
 _SECONDS = frozenset({"timeout", "deadline"})  # numbers of these are seconds
 NAMES = (*_TEXTS, *_LISTS, *_SWITCHES, *(name for name in _SETTINGS if name not in _SWITCHES))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edges:
-    """What a run writes for other programs, and the user's own command at its end.
-
-    run: the run directory for the log, "" if it is not known yet. log, metrics: paths of files. on_end: a command for
-    the shell.
-    """
-
-    run: str = ""
-    log: str | None = None
-    metrics: str | None = None
-    on_end: str | None = None
 
 
 def texts_of(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,14 +64,11 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         for name in _SETTINGS
         if name in texts
     }
+    same = ("model", "format", "prompt_column", "prompt_input", "path")
     overrides = Overrides(
-        model=texts.get("model"),
+        **{name: texts.get(name) for name in same},
         set=tuple(_split(text, spelled("set")) for text in texts.get("set", ())),
         matrix=tuple(texts.get("matrix", ())),
-        format=texts.get("format"),
-        prompt_column=texts.get("prompt_column"),
-        prompt_input=texts.get("prompt_input"),
-        path=texts.get("path"),
         meta=tuple(texts.get("meta", ())),
         limit=_parsed(parse_count, texts, "limit", spelled),
         repeat=_parsed(parse_count, texts, "repeat", spelled),
@@ -96,20 +79,13 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         out=out,
         overrides=overrides,
         flags=flags,
-        token_file=texts.get("token_file"),
-        base_url=texts.get("base_url"),
+        **{name: texts.get(name) for name in ("token_file", "base_url", "images", "media")},
         trust_hosts=tuple(texts.get("trust_host", ())),
         simulate="simulate" in texts,
         continue_copy="continue_copy" in texts,
         shard=_parsed(parse_shard, texts, "shard", spelled),
-        images=texts.get("images"),
-        media=texts.get("media"),
         command=command(manifest, out, texts) if typed is None else typed,
     )
-
-
-def edges_of(texts: Mapping[str, Any], run: str) -> Edges:
-    return Edges(run=run, **{name: texts.get(name) for name in _EDGES})
 
 
 def command(manifest: str, out: str | None, texts: Mapping[str, Any]) -> str:
@@ -122,19 +98,29 @@ def command(manifest: str, out: str | None, texts: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def recorded(run_dir: Path) -> tuple[str, dict[str, Any]]:
-    """The manifest and the texts of the command that made a run. Raises UsageError if none is recorded."""
-    connection = connect_to_read(run_dir)
-    try:
-        words = shlex.split(read_facts(connection).command or "")
-    finally:
-        connection.close()
+def recorded_words(run_dir: Path) -> list[str]:
+    """The words behind ``batcher run`` that made a run, its manifest among them.
+
+    Raises UsageError if none are recorded, or if they can't be repeated.
+    """
+    with closing(connect_to_read(run_dir)) as connection:
+        command = read_facts(connection).command or ""
+    words = shlex.split(command)
     if words[:2] != ["batcher", "run"]:
-        raise UsageError(f"{run_dir} does not record which command made it", hint="Give the manifest, and out=RUN.")
-    manifest, walk = "", iter(words[2:])
+        what = f"{run_dir} does not record which command made it"
+        raise UsageError(what, hint="Name the manifest: batcher run MANIFEST -o RUN")
+    if "-" in words[2:]:
+        what = f"{run_dir} was made from standard input, which is not kept"
+        raise UsageError(what, hint=f"Pipe the prompts in again: {command}")
+    return words[2:]
+
+
+def recorded(run_dir: Path) -> tuple[str, dict[str, Any]]:
+    """The manifest and the texts of the command that made a run. Raises as ``recorded_words``."""
+    manifest, walk = "", iter(recorded_words(run_dir))
     texts: dict[str, Any] = {}
     for word in walk:
-        if not word.startswith("-") or word == "-":
+        if not word.startswith("-"):
             manifest = word
             continue
         flag, equals, value = word.partition("=")
@@ -147,8 +133,6 @@ def recorded(run_dir: Path) -> tuple[str, dict[str, Any]]:
                 texts.setdefault(name, []).append(value)
             elif name in NAMES:
                 texts[name] = value
-    if manifest in {"", "-"}:
-        raise UsageError(f"{run_dir} was made from standard input, which is not kept", hint="Give the rows again.")
     return manifest, texts
 
 
@@ -175,12 +159,53 @@ def text_of(name: str, value: Any) -> str:
     raise UsageError(f"{name}={value!r}: a {type(value).__name__} can't be used for it", hint="Give the flag's text.")
 
 
+def options_for(call: str, kind: type, given: Mapping[str, Any], *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Keyword arguments for ``kind``, the dataclass of the command's options.
+
+    call: its name for messages. given: values by name. without: fields that the call does not take. Raises UsageError
+    for an unknown name and for a value of another type.
+    """
+    types = {one.name: get_args(one.type) or (one.type,) for one in fields(kind) if one.name not in without}
+    for name in given:
+        if name not in types:
+            raise UsageError(f"{call} has no option {name!r}", hint=suggestion(name, types))
+    return {name: _typed(name, value, types[name]) for name, value in given.items() if value is not None}
+
+
+def path_in(name: str, value: Any) -> str:
+    """Raises UsageError if ``value`` is not a path."""
+    if not isinstance(value, (str, PathLike)) or not fspath(value):
+        raise UsageError(f"{name}={value!r}: it must be a path")
+    return str(fspath(value))
+
+
+def whole_number(name: str, value: Any) -> int:
+    """An int of Python or numpy. Raises UsageError for anything else."""
+    number = _plain(value)
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise UsageError(f"{name}={value!r}: it must be a whole number")
+    return number
+
+
+def _typed(name: str, value: Any, types: tuple[Any, ...]) -> Any:
+    if bool in types:
+        if not isinstance(value, bool):
+            raise UsageError(f"{name}={value!r}: it must be True or False")
+        return value
+    if int in types:
+        return whole_number(name, value)
+    if Path in types:
+        return Path(path_in(name, value))
+    if str in types and Ellipsis not in types:
+        if isinstance(value, Mapping):
+            return ",".join(f"{key}={share}" for key, share in value.items())
+        return text_of(name, value)
+    return tuple(map(str, [value] if isinstance(value, str) or not isinstance(value, Iterable) else value))
+
+
 def _number(value: Any) -> str | None:
     """A Python or numpy number without an exponent; None if ``value`` is not a number."""
-    try:
-        plain = value.item() if hasattr(value, "item") else value
-    except ValueError:
-        return None
+    plain = _plain(value)
     if isinstance(plain, int) and not isinstance(plain, bool):
         return str(plain)
     return f"{plain:.9f}".rstrip("0").rstrip(".") if isinstance(plain, float) else None
@@ -212,7 +237,11 @@ def _value(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") and not isinstance(value, (str, bytes)) else value
+    """A number of numpy as one of Python; anything else as it is."""
+    try:
+        return value.item() if hasattr(value, "item") else value
+    except ValueError:
+        return value
 
 
 def _split(text: str, spelled: str) -> tuple[str, str]:

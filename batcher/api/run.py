@@ -10,21 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from batcher.api.call_options import options_for, path_in, whole_number
 from batcher.api.loops import in_thread
-from batcher.api.options import options_of, recorded
+from batcher.api.options import options_for, options_of, path_in, recorded, whole_number
 from batcher.api.shown import Quiet
-from batcher.api.values import (
-    THUMBNAILS,
-    Failed,
-    Image,
-    Images,
-    Plan,
-    Report,
-    failed_of,
-    image_of_view,
-    more_images,
-)
+from batcher.api.values import THUMBNAILS, Failed, Image, Images, Plan, Report, failed_of, image_of_view, more_images
 from batcher.core.errors import UsageError
 from batcher.core.filter import IMAGE_FACTS, Filter
 from batcher.core.job import MISSING, RETRIED, Counts, State
@@ -35,8 +24,8 @@ from batcher.export.request import Options
 from batcher.export.viewed import viewed
 from batcher.runner import planning, report, standing
 from batcher.runner.reopening import Reopen, reopen
-from batcher.store import connect_to_read, is_going, reading
-from batcher.store.joined import Joined, joined, whose
+from batcher.store import connect_to_read, is_going, read_facts, reading
+from batcher.store.joined import Joined, joined, run_of, whose
 from batcher.upkeep import checking
 from batcher.upkeep.survey import THREADS
 
@@ -71,7 +60,7 @@ class Run:
         return f"batcher.open({given!r})"
 
     def _repr_html_(self) -> str:
-        report, some = self.status(), self._first(THUMBNAILS)
+        report, some = self.status(), self._images(None, THUMBNAILS)
         return report._repr_html_() + some._repr_html_() + more_images(report.images - len(some))
 
     @property
@@ -103,22 +92,22 @@ class Run:
         """
         return self._images(where, None)
 
-    def _first(self, most: int) -> Images:
-        """The first ``most`` images."""
-        return self._images(None, most)
-
     def _images(self, where: str | None, most: int | None) -> Images:
         if not isinstance(where, str | None):
             raise UsageError(f"where={where!r}: it must be a text", hint="Such as 'seed < 10 and pick is null'.")
         asked = Filter(where, IMAGE_FACTS)
         with self._whole() as (whole, connection):
             some = islice(viewed(whole.path, connection, asked), most)
-            return Images([image_of_view(*whose(whole.path, one.image.file), one) for one in some])
+            prompts = {path: prompt_input_of(path) for path in whole.runs}
+            homes = ((whose(whole.path, one.image.file), one) for one in some)
+            return Images([image_of_view(path, file, one, prompts[path]) for (path, file), one in homes])
 
     def failures(self) -> list[Failed]:
         """The jobs that failed, were cancelled or are in doubt, each with its cause."""
-        with self._whole() as (_, connection):
-            return [failed_of(entry) for entry in reading.entries(connection, _ENDED, listed_only=True)]
+        with self._whole() as (whole, connection):
+            prompts = {path: prompt_input_of(path) for path in whole.runs}
+            entries = reading.entries(connection, _ENDED, listed_only=True)
+            return [failed_of(entry, prompts[run_of(whole.path, entry.id)]) for entry in entries]
 
     def plan(self) -> Plan:
         """What the command that made this run would still do, and its cost. Spends nothing."""
@@ -203,6 +192,13 @@ class Run:
         except (OSError, ValueError):
             return {}
         return facts if isinstance(facts, dict) else {}
+
+
+def prompt_input_of(run_dir: Path) -> str | None:
+    """The model's name for the input that the prompts of a run went to; None if it takes none."""
+    with closing(connect_to_read(run_dir)) as connection:
+        planned = read_facts(connection).planned
+    return "prompt" if planned is None else planned.prompt_input
 
 
 def _list(value: str | Sequence[str]) -> Sequence[str]:

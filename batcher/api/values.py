@@ -8,18 +8,39 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from batcher.core.errors import Cause
 from batcher.core.groups import seed_of
 from batcher.core.job import Artifact, Entry, State
 from batcher.core.units import show_count, show_usd
 from batcher.export.viewed import Viewed
 from batcher.images.thumbnail import Unreadable, on_white
+from batcher.store.picks import Verdict
 
 THUMBNAILS = 24  # shown at most
 _SIDE = 160  # pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class OfJob:
+    """What an image and a failure have of their job. prompt: "" if the model takes none."""
+
+    prompt: str
+    inputs: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    model: str
+    job: str
+    prompt_id: str
+    request_id: str | None
+    cost_usd: float | None
+
+    @property
+    def seed(self) -> Any:
+        """The seed that was sent, None where none was."""
+        return seed_of(self.inputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image(OfJob):
     """An image on the disk.
 
     path: of the file; its sidecar is beside it, with the ending ``.json``. inputs: as sent. meta: of the manifest, not
@@ -33,36 +54,23 @@ class Image:
     """
 
     path: Path
-    prompt: str
-    inputs: Mapping[str, Any]
-    meta: Mapping[str, Any]
-    model: str
-    job: str
-    prompt_id: str
-    request_id: str | None
     output_index: int
     width: int | None
     height: int | None
     bytes: int
     mime: str
     sha256: str
-    cost_usd: float | None
     warning: str | None = None
     pick: str | None = None
     stars: int | None = None
     tags: Sequence[str] = ()
-
-    @property
-    def seed(self) -> Any:
-        """The seed that was sent, None where none was."""
-        return seed_of(self.inputs)
 
     def _repr_html_(self) -> str:
         return _figure(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(OfJob):
     """A job without an image. state: failed, cancelled or in_doubt (it may have been paid for).
 
     cause: one word, as in ``status`` and ``retry --cause``. message, http_status, code: the service's answer.
@@ -80,22 +88,9 @@ class Failed:
     state: State
     cause: str
     message: str
-    prompt: str
-    inputs: Mapping[str, Any]
-    meta: Mapping[str, Any]
-    model: str
-    job: str
-    prompt_id: str
-    request_id: str | None
     attempts: int
     http_status: int | None = None
     code: str | None = None
-    cost_usd: float | None = None
-
-    @property
-    def seed(self) -> Any:
-        """The seed that was sent, None where none was."""
-        return seed_of(self.inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,42 +228,44 @@ def more_images(count: int) -> str:
     return f"<p>... and {count:,} more</p>" if count > 0 else ""
 
 
-def image_of_view(run_dir: Path, file: str, view: Viewed) -> Image:
-    """file: its name, relative to the run directory."""
-    image, verdict = view.image, view.verdict
+def image_of_view(run_dir: Path, file: str, view: Viewed, prompt_input: str | None) -> Image:
+    """file: its name, relative to the run directory. prompt_input: the model's name for the input of prompts."""
+    image, verdict = view.image, view.verdict or Verdict(job=view.image.key)
     return Image(
-        path=run_dir / file, prompt=_prompt(view.inputs), inputs=view.inputs, meta=view.meta,
-        model=image.model, job=image.key, prompt_id=image.prompt_id, request_id=image.request_id,
-        output_index=image.output_index, width=image.width, height=image.height, bytes=image.bytes,
-        mime=image.mime, sha256=image.sha256, cost_usd=image.cost_usd,
-        pick=None if verdict is None else verdict.pick, stars=None if verdict is None else verdict.stars,
-        tags=() if verdict is None else verdict.tags,
+        path=run_dir / file, **_of_file(image), prompt=_prompt(view.inputs, prompt_input), inputs=view.inputs,
+        meta=view.meta, model=image.model, job=image.key, prompt_id=image.prompt_id, request_id=image.request_id,
+        cost_usd=image.cost_usd, pick=verdict.pick, stars=verdict.stars, tags=verdict.tags,
     )  # fmt: skip
 
 
-def image_of(run_dir: Path, entry: Entry, artifact: Artifact) -> Image:
-    job = entry.job
-    return Image(
-        path=run_dir / artifact.file, prompt=_prompt(job.inputs), inputs=job.inputs, meta=job.meta, model=job.model,
-        job=job.key, prompt_id=job.prompt_id, request_id=entry.request_id, output_index=artifact.output_index,
-        width=artifact.width, height=artifact.height, bytes=artifact.bytes, mime=artifact.mime, sha256=artifact.sha256,
-        cost_usd=entry.cost_usd, warning=artifact.warning,
-    )  # fmt: skip
+def image_of(run_dir: Path, entry: Entry, artifact: Artifact, prompt_input: str | None) -> Image:
+    path = run_dir / artifact.file
+    return Image(path=path, **_of_file(artifact), **_of_entry(entry, prompt_input), warning=artifact.warning)
 
 
-def failed_of(entry: Entry) -> Failed:
-    job, cause = entry.job, entry.cause
+def failed_of(entry: Entry, prompt_input: str | None) -> Failed:
+    cause = entry.cause or Cause(kind=str(entry.state), message="")
     return Failed(
-        state=entry.state, cause=str(entry.state) if cause is None else cause.kind,
-        message="" if cause is None else cause.message, prompt=_prompt(job.inputs), inputs=job.inputs, meta=job.meta,
-        model=job.model, job=job.key, prompt_id=job.prompt_id, request_id=entry.request_id, attempts=entry.attempts,
-        http_status=None if cause is None else cause.http_status, code=None if cause is None else cause.code,
-        cost_usd=entry.cost_usd,
+        **_of_entry(entry, prompt_input), state=entry.state, attempts=entry.attempts, cause=cause.kind,
+        message=cause.message, http_status=cause.http_status, code=cause.code,
     )  # fmt: skip
 
 
-def _prompt(inputs: Mapping[str, Any]) -> str:
-    prompt = inputs.get("prompt")
+def _of_file(file: Any) -> dict[str, Any]:
+    names = ("output_index", "width", "height", "bytes", "mime", "sha256")
+    return {name: getattr(file, name) for name in names}
+
+
+def _of_entry(entry: Entry, prompt_input: str | None) -> dict[str, Any]:
+    job = entry.job
+    return {
+        "prompt": _prompt(job.inputs, prompt_input), "inputs": job.inputs, "meta": job.meta, "model": job.model,
+        "job": job.key, "prompt_id": job.prompt_id, "request_id": entry.request_id, "cost_usd": entry.cost_usd,
+    }  # fmt: skip
+
+
+def _prompt(inputs: Mapping[str, Any], prompt_input: str | None) -> str:
+    prompt = inputs.get(prompt_input or "")
     return prompt if isinstance(prompt, str) else ""
 
 

@@ -1,7 +1,6 @@
 """``run`` and ``plan``: RUN in place of MANIFEST means the command that made it; ``--help`` has sections."""
 
 import os
-import shlex
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import click
 
 from batcher.commands.options import SECTIONS
 from batcher.commands.run_argument import found_run, is_run
+from batcher.core.command_line import command_line
 from batcher.core.errors import UsageError
 
 
@@ -61,24 +61,17 @@ class TakesRun(click.Command):
 
 def _recorded(run_dir: Path) -> list[str]:
     """The arguments of the recorded ``batcher run``. Raises UsageError if they can't be repeated."""
+    from batcher.api.options import recorded_words
     from batcher.store import connect_to_read, read_facts
 
+    words = recorded_words(run_dir)
     with closing(connect_to_read(run_dir)) as connection:
-        facts = read_facts(connection)
-    command, manifest = facts.command or "", facts.manifest
-    words = shlex.split(command)
-    if words[:2] != ["batcher", "run"]:
-        raise UsageError(
-            f"{run_dir} does not record which command made it", hint="Name the manifest: batcher run MANIFEST -o RUN"
-        )
-    if "-" in words[2:]:
-        raise UsageError(
-            f"{run_dir} was made from standard input, which is not kept", hint=f"Pipe the prompts in again: {command}"
-        )
+        manifest = read_facts(connection).manifest
     is_path = manifest is not None and "://" not in manifest
-    if is_path and not any(Path(word).exists() for word in (str(manifest), *words[2:])):
+    if is_path and not any(Path(word).exists() for word in (str(manifest), *words)):
+        made_by = command_line("run", *words)
         raise UsageError(
             f"the manifest of {run_dir} is not here: {manifest}",
-            hint=f"Go to the folder where the run was started, or name the manifest. It was made by: {command}",
+            hint=f"Go to the folder where the run was started, or name the manifest. It was made by: {made_by}",
         )
-    return words[2:]
+    return words

@@ -212,6 +212,7 @@ class Loader:
             shares=tuple(walk.shares),
             warnings=(*map(str, plan.problems.doubts), *plan.problems.warnings, *plan.model_inputs.warnings),
             columns=plan.model_inputs.seen,
+            prompt_input=plan.model_inputs.prompt,
         )
 
     def _plan(self, schema: ModelSchema | None) -> Plan:

@@ -14,6 +14,7 @@ from batcher.core.units import show_count, show_usd
 from batcher.images.storage import reader_of
 from batcher.runner.lost_and_found import move_aside
 from batcher.runner.run_dir import images_folder
+from batcher.runner.sidecars import describes
 from batcher.store import STATE, StateFile, auditing, connect_to_read, reading
 from batcher.store.files.safe_reader import Outside, sidecar_of
 
@@ -35,7 +36,7 @@ class Reopen:
     resubmit: bool = False
     dry_run: bool = False
 
-    def means(self, entry: Entry) -> bool:
+    def takes(self, entry: Entry) -> bool:
         """Whether a job is among ``jobs``."""
         names = {entry.job.prompt_id, entry.path, f"images/{entry.path}"}
         return not self.jobs or any(
@@ -122,7 +123,7 @@ def _choose_ended(state: StateFile, wanted: Sequence[State], which: Reopen, chos
     for entry in reading.entries(state.connection, wanted, listed_only=True):
         kind = entry.cause.kind if entry.cause else ""
         chosen.kinds.add(kind)
-        if (which.causes and kind not in which.causes) or not which.means(entry):
+        if (which.causes and kind not in which.causes) or not which.takes(entry):
             chosen.left[kind or str(entry.state)] += 1
         elif entry.state is State.FAILED and not which.resubmit and reading.was_taken_up(state.connection, entry):
             chosen.free.append(entry.path)
@@ -139,13 +140,16 @@ def _choose_missing(state: StateFile, which: Reopen, chosen: _Chosen) -> None:
     by_key = [auditing.by_key(state.connection, name) for name in which.jobs]
     ids = [entry.id for entry in by_key if entry is not None]
     for entry, artifacts in auditing.finished(state.connection, ids if ids and len(ids) == len(by_key) else None):
-        if not which.means(entry):
+        if not which.takes(entry):
             continue
         damaged = [one.file for one in artifacts if reader.sha256(one.file) != one.sha256]
         if damaged or not artifacts or len(artifacts) < artifacts[0].output_count:
             chosen.free.append(entry.path)
             chosen.moves.append(partial(state.lose, entry, artifacts))
-            chosen.damaged += [name for file in damaged for name in (file, sidecar_of(file))]
+            chosen.damaged += damaged
+            chosen.damaged += [
+                sidecar_of(one.file) for one in artifacts if one.file in damaged and not describes(reader, entry, one)
+            ]
 
 
 def _move_aside(run_dir: Path, files: Sequence[str]) -> None:

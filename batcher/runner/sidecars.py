@@ -20,7 +20,7 @@ from batcher.core.job import Artifact, Entry, Job, State, canonical_json, images
 from batcher.core.naming import numbered
 from batcher.core.one_line import one_line
 from batcher.images.containers import Buffer
-from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, is_plain, stem
+from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, is_plain, sidecar_of, stem
 
 MOST_COPIES = 100_000
 
@@ -226,6 +226,15 @@ def read_sidecar(reader: SafeReader, file: str) -> Sidecar:
             return checked_sidecar(parse(data), file)
     except (Absent, Outside, NotAFile, OSError):
         raise Untrue("it can't be read") from None
+
+
+def describes(reader: SafeReader, entry: Entry, artifact: Artifact) -> bool:
+    """Whether the sidecar on disk is of this job and has the hash of this image."""
+    try:
+        there = read_sidecar(reader, sidecar_of(artifact.file))
+    except Untrue:
+        return False
+    return there.artifact.sha256 == artifact.sha256 and there.entry.job.key == entry.job.key
 
 
 def siblings(reader: SafeReader, sidecar: Sidecar) -> list[Sidecar]:

@@ -78,7 +78,7 @@ class Planned:
 
     digest: of its bytes, flags and schema. limit: only positions below it were written, None for all. jobs: number
     written. whole: jobs in all, None if ``limit`` ended the reading before they were counted. warnings: of the
-    manifest, one line each.
+    manifest, one line each. prompt_input: the model's name for the input of prompts, None if it has none.
     """
 
     digest: str
@@ -86,6 +86,7 @@ class Planned:
     jobs: int
     whole: int | None
     warnings: tuple[str, ...] = ()
+    prompt_input: str | None = "prompt"
 
     def covers(self, digest: str, limit: int | None) -> bool:
         """Whether the table holds everything that a run with these arguments would read."""

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from msgspec.structs import replace
+
 from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry
 from batcher.core.one_line import one_line
 from batcher.images.check import Facts, Limits, examine, wanted_ratio
 from batcher.images.containers import Buffer
 from batcher.images.kinds import Announced
-from batcher.runner.sidecars import Untrue, differences, parse, read_sidecar
+from batcher.runner.sidecars import Untrue, describes, differences, parse
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, extension, sidecar_of
 from batcher.upkeep.findings import Finding, Fix, Kind, of_job
 
@@ -111,7 +113,8 @@ class Inspection:
             actual, state = facts.sha256, "still a whole image"
         except (FileUnavailable, FileRefused) as problem:
             actual, state = hashlib.sha256(data).hexdigest(), problem.cause.message
-        if actual != artifact.sha256 and self._sidecar_agrees(artifact, actual):
+        if actual != artifact.sha256 and describes(self._reader, self._entry, replace(artifact, sha256=actual)):
+            # image and sidecar agree: then it is the state file that is wrong
             message = "the state file has another sha256 than the image and its sidecar"
             yield report(Kind.FACTS_DIFFER, message=message, expected=None)
         elif actual != artifact.sha256:
@@ -123,14 +126,6 @@ class Inspection:
             yield report(Kind.DAMAGED, message=f"as it was received: {state}", fix=Fix.BY_HAND)
         else:
             yield from _compare_facts(facts, artifact, report)
-
-    def _sidecar_agrees(self, artifact: Artifact, sha256: str) -> bool:
-        """Whether the sidecar is of this job and has this hash: then it is the state file that is wrong."""
-        try:
-            sidecar = read_sidecar(self._reader, sidecar_of(artifact.file))
-        except Untrue:
-            return False
-        return sidecar.artifact.sha256 == sha256 and sidecar.entry.job.key == self._entry.job.key
 
     def _compare_sidecar(self, artifact: Artifact, report: Report, data: Buffer) -> Iterator[Finding]:
         try:

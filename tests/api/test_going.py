@@ -51,6 +51,19 @@ def test_results_come_as_they_are_made_and_have_all_their_facts() -> None:
         assert image.request_id
 
 
+def test_prompts_of_images_and_failures_are_what_went_to_the_models_own_input() -> None:
+    asked: dict[str, Any] = {"model": "bytedance/seedream-4-0/sequential", "set": {"max_images": 1}, "rate": 100}
+    with batcher.start(["a kite"], out="run", simulate=True, **asked) as run:
+        (image,) = list(run)
+    assert isinstance(image, batcher.Image)
+    assert (image.prompt, image.inputs["text"]) == ("a kite", "a kite")
+    with batcher.start([ROWS[0]], out="other", **failing()) as run:
+        (failed,) = list(run)
+    both = batcher.open(["run", "other"])
+    assert [(one.prompt, one.job) for one in both.images()] == [("a kite", image.job)]
+    assert [one.prompt for one in both.failures()] == [failed.prompt] == [ROWS[0]]
+
+
 def test_jobs_that_fail_come_as_failures() -> None:
     rows = [{"prompt": "a kite", "meta": {"n": 1}}]
     with batcher.start(rows, out="run", **failing()) as run:

@@ -61,7 +61,10 @@ def plan_jobs(
         whole = None if totals.whole is None else max(totals.whole, listed.jobs)
         if shard is not None and whole is not None and (limit is None or totals.jobs == totals.whole):
             whole = listed.jobs
-        planned = Planned(digest=digest, limit=limit, jobs=listed.jobs, whole=whole, warnings=totals.warnings)
+        planned = Planned(
+            digest=digest, limit=limit, jobs=listed.jobs, whole=whole, warnings=totals.warnings,
+            prompt_input=totals.prompt_input,
+        )  # fmt: skip
         if contents is not None:
             contents.record()
         state.change_facts(lambda facts: replace(facts, planned=planned))
