@@ -2,10 +2,9 @@
 
 import re
 
-from batcher.core.suggest import suggestion
+from batcher.core.suggest import printable, suggestion
 from batcher.manifest.paths import MOST_ENTRIES, RESERVED, fullest_folder
 from batcher.manifest.plan import Group, Plan
-from batcher.manifest.readers.columns import word
 from batcher.manifest.walk import MOST_JOBS, MOST_NAMES, Walk
 
 _EXTENSION = re.compile(r"\.(png|jpe?g|webp|gif|avif)\Z", re.IGNORECASE)
@@ -66,13 +65,13 @@ def _check_fields(plan: Plan, group: Group, walk: Walk, *, all_rows: bool) -> No
             if meta:
                 _refuse_field(group, field, suggestion(field, meta))
             else:
-                what = f"no prompt has {{{word(field)}}}, which is written as `default`"
+                what = f"no prompt has {{{printable(field)}}}, which is written as `default`"
                 plan.model_inputs.warn(f"`output.path`: {what}")
 
 
 def _refuse_field(group: Group, field: str, mend: str) -> None:
     document, text = group.document, group.template.text if group.template else ""
-    what = f"unknown field {{{word(field)}}} in `path`"
+    what = f"unknown field {{{printable(field)}}} in `path`"
     if document.template is None or document.template[0] != text:
         document.problems.add("--path", 0, 0, what, mend)
     else:

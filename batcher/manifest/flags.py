@@ -7,8 +7,7 @@ from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.naming import Template, TemplateError
-from batcher.core.suggest import suggestion
-from batcher.manifest.readers.columns import word
+from batcher.core.suggest import printable, suggestion
 from batcher.manifest.readers.formats import FORMATS, named_format
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of_flag, wrong_values
@@ -42,14 +41,16 @@ class Overrides:
             return None
         form = named_format(self.format)
         if form is None:
-            raise UsageError(f"--format {word(self.format)}: no such format", hint=f"Use one of {', '.join(FORMATS)}.")
+            raise UsageError(
+                f"--format {printable(self.format)}: no such format", hint=f"Use one of {', '.join(FORMATS)}."
+            )
         return form
 
     def template(self) -> Template | None:
         """``--path``, None where it is not given. Raises UsageError."""
         if self.path is None:
             return None
-        with _refused(f"--path {word(self.path)}"):
+        with _refused(f"--path {printable(self.path)}"):
             return Template(self.path)
 
     def axes_as_text(self) -> list[tuple[str, str]]:
@@ -59,12 +60,12 @@ class Overrides:
             name, equals, spec = text.partition("=")
             if not equals or not name.strip():
                 hint = "Write --matrix aspect_ratio=16:9,1:1 or --matrix seed=1..20."
-                raise UsageError(f"--matrix {word(text)}: no KEY=VALUES", hint=hint)
+                raise UsageError(f"--matrix {printable(text)}: no KEY=VALUES", hint=hint)
             pairs.append((name.strip(), spec))
         names = [name for name, _ in pairs]
         for at, name in enumerate(names):
             if name in names[:at]:
-                raise UsageError(f"--matrix {word(name)} is given twice", hint="Put all values into one --matrix.")
+                raise UsageError(f"--matrix {printable(name)} is given twice", hint="Put all values into one --matrix.")
         return pairs
 
     def names(self) -> Iterator[str]:
@@ -76,7 +77,7 @@ class Overrides:
         """``--set`` as inputs. Raises UsageError."""
         values: dict[str, Any] = {}
         for name, text in self.set:
-            flag = f"--set {word(name)}={word(text)}"
+            flag = f"--set {printable(name)}={printable(text)}"
             _refuse_name(flag, name, model_inputs)
             try:
                 value = model_inputs.convert(name, text)
@@ -91,7 +92,7 @@ class Overrides:
         """``--matrix`` as axes. Raises UsageError."""
         axes: dict[str, Axis] = {}
         for name, spec in self.axes_as_text():
-            flag = f"--matrix {word(name)}={word(spec)}"
+            flag = f"--matrix {printable(name)}={printable(spec)}"
             _refuse_name(flag, name, model_inputs)
             with _refused(flag):
                 axes[name] = axis_of_flag(name, spec, model_inputs)
@@ -128,4 +129,4 @@ def _refuse_name(flag: str, name: str, model_inputs: ModelInputs) -> None:
         raise UsageError(f"{flag}: prompts come from the manifest", hint="List them there, or use vars.")
     if not model_inputs.knows(name):
         mend = suggestion(name, [column for column in model_inputs.columns if column != "prompt"])
-        raise bad_flag(f"{flag}: the model has no input `{word(name)}`", mend)
+        raise bad_flag(f"{flag}: the model has no input `{printable(name)}`", mend)

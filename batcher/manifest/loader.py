@@ -24,12 +24,11 @@ from urllib.parse import unquote, urlsplit
 
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json
-from batcher.core.suggest import suggestion
+from batcher.core.suggest import printable, suggestion
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides, bad_flag
 from batcher.manifest.plan import Compiler, Plan
 from batcher.manifest.problems import Problems, failure
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, format_of
 from batcher.manifest.readers.json.records import model_of
 from batcher.manifest.readers.source import Source, Spool
@@ -43,7 +42,7 @@ from batcher.manifest.walk import Copies, Walk
 from batcher.manifest.yaml.document import Document, RunOption, read_document
 from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.groups import groups_of
-from batcher.manifest.yaml.named import NamedFiles, word_path
+from batcher.manifest.yaml.named import NamedFiles, printable_path
 
 EXPANSION_VERSION = 2  # goes up when the same manifest would make other jobs
 
@@ -61,11 +60,11 @@ def open_manifest(
     spool = Spool()
     try:
         if fetched is not None:
-            source = Source(fetched, word_path(path))
+            source = Source(fetched, printable_path(path))
         elif path == "-":
             source, form = Source(spool.keep(stdin or sys.stdin.buffer), "<stdin>"), form or "txt"
         else:
-            source = Source(spool.keep_pipe(path), word_path(path))
+            source = Source(spool.keep_pipe(path), printable_path(path))
         form = form or format_of(fetched or path)
         if form == "folder" and not os.path.isdir(fetched or path):  # noqa: PTH112  a text, which may be odd
             raise failure(source.label, 0, 0, "is not a folder", "give a folder of .txt files, or another --format")
@@ -84,7 +83,7 @@ def name_of_url(url: str) -> str:
     """The stem of the default run directory of a manifest that is a URL."""
     parts = urlsplit(url)
     stem = PurePosixPath(unquote(parts.path)).stem.strip(". ")
-    return word_path(stem) or parts.netloc.partition(":")[0] or "manifest"
+    return printable_path(stem) or parts.netloc.partition(":")[0] or "manifest"
 
 
 class Loader:
@@ -127,12 +126,12 @@ class Loader:
 
     def _stem(self) -> str:
         whole = PurePath(os.path.abspath(self.source))  # noqa: PTH100  only its name is wanted
-        return word_path(whole.name if self._form == "folder" else whole.stem) or "manifest"
+        return printable_path(whole.name if self._form == "folder" else whole.stem) or "manifest"
 
     @property
     def path(self) -> str | None:
         """The absolute path of the manifest; None for standard input and for a URL."""
-        return None if self.source == "-" or self._is_remote else word_path(os.path.abspath(self.source))  # noqa: PTH100
+        return None if self.source == "-" or self._is_remote else printable_path(os.path.abspath(self.source))  # noqa: PTH100
 
     @property
     def piped(self) -> str | None:
@@ -227,7 +226,9 @@ class Loader:
         only = None if self._model_is_named else self.model
         model_inputs = ModelInputs(schema, named, only, prompt_input, MediaFiles(base, self.contents))
         if schema is not None and model_inputs.schema is None:
-            model_inputs.warn(f"the schema of {word(self.model)} names no inputs: names and values were not checked")
+            model_inputs.warn(
+                f"the schema of {printable(self.model)} names no inputs: names and values were not checked"
+            )
         if prompt_input is not None and not model_inputs.knows("prompt"):
             self._refuse_prompt_input(prompt_input, model_inputs, document)
         flat = None if self._form == "yaml" else (self._source, self._form)
@@ -235,8 +236,8 @@ class Loader:
         return Compiler(document, parts, files, flat, self._overrides, model_inputs, dynamics).plan(self.model)
 
     def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, document: Document) -> None:
-        what = f"the model has no input `{word(name)}`"
+        what = f"the model has no input `{printable(name)}`"
         mend = suggestion(name, model_inputs.schema.inputs if model_inputs.schema else COMMON)
         if self._overrides.prompt_input is not None:
-            raise bad_flag(f"--prompt-input {word(name)}: {what}", mend)
+            raise bad_flag(f"--prompt-input {printable(name)}: {what}", mend)
         document.add(document.sections["prompt_input"], what, mend)

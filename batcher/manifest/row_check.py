@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from batcher.core.naming import TemplateError
-from batcher.core.suggest import suggestion
+from batcher.core.suggest import printable, suggestion
 from batcher.manifest.paths import Facts
 from batcher.manifest.plan import Group, Plan
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.schema.inputs import RATIO
 from batcher.manifest.schema.words import shown
@@ -69,7 +68,7 @@ class RowCheck:
             name = match[1]
             mend = "`vars` in a YAML manifest fill such names"
             if name in row.meta or name in row.inputs:
-                mend = f"the column `{word(name)}` fills nothing; {mend}"
+                mend = f"the column `{printable(name)}` fills nothing; {mend}"
             elif not row.vars and not self._came_before(row, name):
                 return  # once may be meant: prompts of benchmarks are full of braces
         else:
@@ -88,7 +87,7 @@ class RowCheck:
         before, check_of = self._problems.total, self._plan.model_inputs.check_of
         if not self._needed <= inputs.keys():
             for name in sorted(self._needed - inputs.keys()):
-                own = word(self._plan.model_inputs.own_name(name))
+                own = printable(self._plan.model_inputs.own_name(name))
                 what = f"`{own}` is missing" + ("" if name == "prompt" else ", and the model needs it")
                 mend = f"add `{own}`" if isinstance(row.reader, Inline) else f"add `{own}`, or remove the row"
                 self._problems.add(*row.place(name), what, mend, kind=_kind(row, f"no {name}"))
@@ -106,15 +105,19 @@ class RowCheck:
             mend = f"put it in quotes: {shown(str(value).lower() if isinstance(value, bool) else repr(value))}"
         if (fault := _spreadsheet_fault(value, schema.allowed(own) if schema else None)) is not None:
             reason, mend = fault
-        self._problems.add(*row.place(name), f"`{word(own)}` {reason}", mend, kind=_kind(row, f"wrong {name}"))
+        self._problems.add(*row.place(name), f"`{printable(own)}` {reason}", mend, kind=_kind(row, f"wrong {name}"))
 
     def vars(self, row: Row, used: frozenset[str]) -> bool:
         """Whether the row's vars, variants and copies can be filled in. used: the vars that its texts mention."""
         unused = row.vars.keys() - used if isinstance(row.reader, Inline) else ()  # those of a file are for all rows
         for name in sorted(unused):
             near = suggestion(name, variables.braces(row)) if variables.braces(row) else ""
-            mend = near.replace("`", "") if near.startswith("did you mean") else f"write {{{word(name)}}} in the prompt"
-            self._problems.add(*row.place(f"vars.{name}"), f"no text uses the var `{word(name)}`", mend)
+            mend = (
+                near.replace("`", "")
+                if near.startswith("did you mean")
+                else f"write {{{printable(name)}}} in the prompt"
+            )
+            self._problems.add(*row.place(f"vars.{name}"), f"no text uses the var `{printable(name)}`", mend)
         if variables.bound(row) <= _MOST_RENDERINGS:
             return True
         what = f"its variants, vars and copies make more than {_MOST_RENDERINGS:,} prompts from one"

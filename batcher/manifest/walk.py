@@ -17,10 +17,10 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json, images_asked, key_of_json
 from batcher.core.naming import TemplateError
+from batcher.core.suggest import printable
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.json.records import Records
 from batcher.manifest.readers.rows import Carried, Row, with_line_ends_alike
 from batcher.manifest.row_check import RowCheck
@@ -153,8 +153,8 @@ class Walk:
                 continue
             for name in () if self._cut else sorted(unused):
                 place = carried.places[f"vars.{name}"]
-                what = f"no prompt of this file uses the var `{word(name)}`"
-                self._problems.add(*place, what, f"write {{{word(name)}}} in its prompts, or remove the var")
+                what = f"no prompt of this file uses the var `{printable(name)}`"
+                self._problems.add(*place, what, f"write {{{printable(name)}}} in its prompts, or remove the var")
 
     def _counted(self, rows: Iterator[Row], *, is_file: bool) -> Iterator[Row]:
         """The rows. Beyond the limit a file is read only so far that most are counted and checked to their end."""

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from itertools import islice
 from shlex import quote
 
-from batcher.core.suggest import fold_name, nearest
+from batcher.core.suggest import fold_name, nearest, printable
 from batcher.manifest.readers.lookalikes import table_header
 from batcher.manifest.readers.meanings import kind_of_name, text_columns
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.media import takes_files_by_name
-from batcher.manifest.schema.words import shown
 
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs
 _PROMPTS = frozenset({"prompt", "prompts"})
@@ -73,14 +72,14 @@ def layout(
         if name in aside:
             meta.append(name)
         elif prompt is not None and prompt_column is None and fold_name(name.strip()) in _PROMPTS:
-            mend = f"keep one of them, or name the prompts with --prompt-column {quote(word(prompt))}"
-            wrong.append((name, f"both `{word(prompt)}` and `{word(name)}` are the prompt", mend))
+            mend = f"keep one of them, or name the prompts with --prompt-column {quote(printable(prompt))}"
+            wrong.append((name, f"both `{printable(prompt)}` and `{printable(name)}` are the prompt", mend))
         elif ident is None and column is None and name.strip().casefold() == "id":
             ident = name
         elif means is None:
             meta.append(name)
         elif means in taken:
-            what = f"both `{word(taken[means])}` and `{word(name)}` are the input `{means}`"
+            what = f"both `{printable(taken[means])}` and `{printable(name)}` are the input `{means}`"
             wrong.append((name, what, "keep one of them"))
         else:
             taken[means] = name
@@ -96,8 +95,8 @@ def is_of_other_models(name: str) -> bool:
 
 
 def _unknown_here(name: str) -> tuple[str, str]:
-    what = f"the model's inputs are not known here, and `{word(name)}` is an input of many models"
-    flag = quote(word(name))
+    what = f"the model's inputs are not known here, and `{printable(name)}` is an input of many models"
+    flag = quote(printable(name))
     return what, f"--no-schema-check {flag} sends it to the model, and --meta {flag} keeps it as metadata"
 
 
@@ -123,13 +122,13 @@ def find_prompt(names: Sequence[str], prompt_column: str | None, prompt: str = "
 
 def no_prompt(names: Sequence[str], prompt_column: str | None, prompt: str | None) -> tuple[str, str]:
     """What is wrong and how to fix it, if no name holds the prompts."""
-    wanted = word(prompt_column or prompt or "prompt")
+    wanted = printable(prompt_column or prompt or "prompt")
     if prompt_column is None and len(names) == 1 and (header := table_header(names[0])) is not None:
-        return "its columns have another separator", f"--format {header[0]} reads them ({word(header[1])})"
+        return "its columns have another separator", f"--format {header[0]} reads them ({printable(header[1])})"
     near = nearest(prompt_column, names) if prompt_column is not None else None
     texts = [near] if near is not None else text_columns(list(names))
-    listed = ", ".join(f"`{word(name)}`" for name in names[:20]) or "none"
-    flag = f"--prompt-column {quote(word(texts[0]))}" if texts else "--prompt-column"
+    listed = ", ".join(f"`{printable(name)}`" for name in names[:20]) or "none"
+    flag = f"--prompt-column {quote(printable(texts[0]))}" if texts else "--prompt-column"
     mend = f"name the column with {flag} (or prompt_column:); the columns are {listed}"
     if len(names) == 1 and not texts:
         mend += "; if that is a prompt, write `prompt` into a line above it"
@@ -143,8 +142,11 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
     if key is None or not isinstance(value, (str, list)) or find_prompt([key], prompt_column) is None:
         return None
     if isinstance(value, list):
-        return f"the prompts are in the list `{word(key)}`", f"extract it: jq '.{word(key)}' FILE > prompts.json"
-    what = f"`{word(key)}` is a name for a prompt's text, not an id"
+        return (
+            f"the prompts are in the list `{printable(key)}`",
+            f"extract it: jq '.{printable(key)}' FILE > prompts.json",
+        )
+    what = f"`{printable(key)}` is a name for a prompt's text, not an id"
     return what, "put one prompt in [ ]; of several give only the list, or an object of ids and prompts"
 
 
@@ -154,7 +156,7 @@ def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: 
     label: how messages name the file. aside: as for ``layout``.
     """
     model_inputs.note(label, columns.became())
-    unclear = [f"`{word(name)}`" for name in columns.meta if name not in aside]
+    unclear = [f"`{printable(name)}`" for name in columns.meta if name not in aside]
     if unclear and model_inputs.schema is None:
         some = ", ".join(unclear[:5]) + (", ..." if len(unclear) > 5 else "")
         why = "the model's inputs are not known here, so this may be one of them"
@@ -163,13 +165,10 @@ def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: 
     for name in islice(columns.meta, _MOST_COMPARED):
         near = nearest(name, names) if len(name) > 2 else None
         if near is not None:
-            model_inputs.warn(f"{label}: `{word(name)}` goes to meta; did you mean `{near}`?")
+            model_inputs.warn(f"{label}: `{printable(name)}` goes to meta; did you mean `{near}`?")
         elif name not in aside and is_of_other_models(name):
-            model_inputs.warn(f"{label}: `{word(name)}` goes to meta: the model has no such input")
+            model_inputs.warn(f"{label}: `{printable(name)}` goes to meta: the model has no such input")
         elif name not in aside and fold_name(name.strip()) in _COPIES:
-            model_inputs.warn(f"{label}: `{word(name)}` goes to meta: a column `repeat` asks for a number of images")
-
-
-def word(name: str) -> str:
-    """A name from outside as it may be printed: escaped and shortened."""
-    return shown(name)[1:-1]
+            model_inputs.warn(
+                f"{label}: `{printable(name)}` goes to meta: a column `repeat` asks for a number of images"
+            )

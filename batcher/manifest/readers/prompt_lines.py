@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from batcher.core.suggest import suggestion
-from batcher.manifest.readers.columns import word
+from batcher.core.suggest import printable, suggestion
 from batcher.manifest.readers.meanings import ratio_of
 from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.rows import Row
@@ -135,7 +134,7 @@ class PromptLines(FileReader):
                 if option == "no":
                     mend = "write it as --neg: sed 's/ --no / --neg /'"
             else:
-                what = f"unknown option `--{word(option)}`"
+                what = f"unknown option `--{printable(option)}`"
                 mend = suggestion(
                     option, [name for name in self._options if any(map(self._is_input, self._options[name]))]
                 )

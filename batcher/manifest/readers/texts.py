@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from hashlib import blake2b
 
+from batcher.core.suggest import printable
 from batcher.core.units import show_count
 from batcher.manifest.problems import failure
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.lookalikes import Lookalikes
 from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.rows import Row
@@ -90,7 +90,7 @@ class TextFolder(FileReader):
         texts = [name for name, is_folder in named if not is_folder and name.lower().endswith(_OTHER_TEXTS)]
         for names, one, several in ((folders, "subfolder", "subfolders"), (texts, "other text", "other texts")):
             if names:
-                some = ", ".join(shown(name)[1:-1] for name in sorted(names)[:3])
+                some = ", ".join(printable(name) for name in sorted(names)[:3])
                 many = show_count(len(names), f"{one} is", f"{several} are")
                 warn(f"{self._source.label}: {many} skipped, as only its .txt files are read ({some})")
 
@@ -113,7 +113,7 @@ def _names(source: Source) -> list[str]:
     except OSError as error:
         raise source.unreadable(error) from None
     if not names:
-        mend = f"name one that has: {source.label.rstrip('/')}/{word(below)}" if below else _ONE_EACH
+        mend = f"name one that has: {source.label.rstrip('/')}/{printable(below)}" if below else _ONE_EACH
         raise failure(source.label, 0, 0, "has no .txt files in it", mend)
     return sorted(names, key=natural)
 

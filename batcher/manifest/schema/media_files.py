@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Protocol
 
+from batcher.core.suggest import printable
 from batcher.manifest.schema.media import BUCKETS, Wanted, is_content
-from batcher.manifest.schema.words import shown as shown_text
 
 _CELL = re.compile(r"\{\s*[\"']?file[\"']?\s*:\s*(.+?)\s*\}", re.DOTALL)
 _FILE = "file:"
@@ -93,7 +93,7 @@ class MediaFiles:
             try:
                 content = f"sha256:{self._hash(text, wanted, self._contents)}", None
             except Unusable as error:
-                content = text, f"{shown_text(label(text))[1:-1]} {error}"
+                content = text, f"{printable(label(text))} {error}"
             if len(self._kept) < _MOST_KEPT:
                 self._kept[key] = content
         return content

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from batcher.core.job import canonical_json
+from batcher.core.suggest import printable
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.draws import MOST, seeds
@@ -140,7 +141,7 @@ def bounded(values: Sequence[Any]) -> Sequence[Any]:
 def _refuse_unknown(spec: dict[str, Any], keys: set[str], what: str, mend: str) -> None:
     unknown = next((key for key in spec if key not in keys), None)
     if unknown is not None:
-        raise BadAxis(f"unknown key `{shown(unknown)[1:-1]}` in {what}", mend)
+        raise BadAxis(f"unknown key `{printable(unknown)}` in {what}", mend)
 
 
 def _drawn(name: str, spec: dict[str, Any], model_inputs: ModelInputs) -> Sequence[int]:

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from hashlib import blake2b
 
 from batcher.core.errors import ManifestError, Problem
-from batcher.core.suggest import suggestion
+from batcher.core.suggest import printable, suggestion
 from batcher.manifest.problems import Problems, failure
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.source import Source
 from batcher.manifest.templates.choices import MANY, Choice, Text
 from batcher.manifest.templates.templates import BadTemplate, Template, different
@@ -45,7 +44,7 @@ class Wildcards:
 
     def _source(self, name: str) -> Source:
         path = os.path.join(self._folder, *name.split("/")) + _EXTENSION  # noqa: PTH118  a text, which may be odd
-        return Source(path, f"{self._label}/{word(name)}{_EXTENSION}")
+        return Source(path, f"{self._label}/{printable(name)}{_EXTENSION}")
 
     def choice(self, name: str, at: int, depth: int) -> Choice:
         """The lines of a list. at: the character where it is named. depth: how many choices are around that.
@@ -61,7 +60,7 @@ class Wildcards:
 
     def _read(self, name: str, at: int, depth: int) -> Choice | tuple[Problem, ...]:
         if name in self._open:
-            circle = " → ".join(map(word, [*self._open[self._open.index(name) :], name]))
+            circle = " → ".join(map(printable, [*self._open[self._open.index(name) :], name]))
             raise BadTemplate(at, f"the list refers back to itself: {circle}", "remove one of these references")
         source = self._checked(name, at)
         if len(self._lists) + len(self._open) == _MOST_LISTS:
@@ -78,32 +77,34 @@ class Wildcards:
         """The file of a list. Raises BadTemplate where the name is none, or leads to no file in the folder."""
         if "*" in name:
             mend = "name one list, or make a list that names others, each in a line of its own"
-            raise BadTemplate(at, f"`__{word(name)}__`: patterns of names are not supported", mend)
+            raise BadTemplate(at, f"`__{printable(name)}__`: patterns of names are not supported", mend)
         if not all(_PART.match(part) for part in name.split("/")):
             mend = "write a name as in __colour__ or __animals/birds__, or \\_\\_ for text"
-            raise BadTemplate(at, f"`__{word(name)}__` can't be the name of a list", mend)
+            raise BadTemplate(at, f"`__{printable(name)}__` can't be the name of a list", mend)
         source = self._source(name)
         if not os.path.isfile(source.path):  # noqa: PTH113
-            raise BadTemplate(at, f"there is no list `{word(name)}` in {self._label}", self._instead(name))
+            raise BadTemplate(at, f"there is no list `{printable(name)}` in {self._label}", self._instead(name))
         inside = os.path.join(os.path.realpath(self._folder), "")  # noqa: PTH118
         if not os.path.realpath(source.path).startswith(inside):
-            what = f"the list `{word(name)}` is a link that leads out of {self._label}"
+            what = f"the list `{printable(name)}` is a link that leads out of {self._label}"
             raise BadTemplate(at, what, "copy the file into the folder")
         return source
 
     def _instead(self, name: str) -> str:
         if not os.path.isdir(self._folder):  # noqa: PTH112
-            make = f"there is no such folder: make it, with {word(name)}{_EXTENSION} in it"
+            make = f"there is no such folder: make it, with {printable(name)}{_EXTENSION} in it"
             return f"{make}, name another (`dynamic: {{wildcards: DIR}}` in a YAML manifest), or write \\_\\_ for text"
         first = name.partition("/")[0]
         collection = os.path.join(self._folder, first)  # noqa: PTH118
         there = next((end for end in (".yaml", ".yml", ".json") if os.path.isfile(collection + end)), None)  # noqa: PTH113
         if there is not None:
             kind = "JSON" if there == ".json" else "YAML"
-            mend = f"write {word(name)}{_EXTENSION}, one choice a line"
-            return f"{kind} collections such as {word(first)}{there} are not read: {mend}"
+            mend = f"write {printable(name)}{_EXTENSION}, one choice a line"
+            return f"{kind} collections such as {printable(first)}{there} are not read: {mend}"
         names = list(self._names(_MOST_SUGGESTED))
-        return suggestion(name, names) if names else f"put {word(name)}{_EXTENSION} into it, or write \\_\\_ for text"
+        return (
+            suggestion(name, names) if names else f"put {printable(name)}{_EXTENSION} into it, or write \\_\\_ for text"
+        )
 
     def _names(self, most: int) -> Iterator[str]:
         seen = 0

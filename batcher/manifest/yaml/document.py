@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from batcher.core.suggest import suggestion
+from batcher.core.suggest import printable, suggestion
 from batcher.manifest.problems import Problems, failure
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.meanings import kind_of_name
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.inputs import COMMON
@@ -76,7 +75,7 @@ class Document:
         if node.kind != "mapping":
             mend = "write `key: value` lines below it"
             if node.kind == "text" and _NO_BLANK.match(node.text):
-                mend = f"put a space after the colon: `{word(node.text.replace(':', ': ', 1))}`"
+                mend = f"put a space after the colon: `{printable(node.text.replace(':', ': ', 1))}`"
             self.add(node, f"{what} must be a mapping, not {kind_of(node)}", mend)
             return {}
         if keys is None:
@@ -84,7 +83,7 @@ class Document:
         names = list(keys)
         for name, (key, _) in node.pairs.items():
             if name not in names:
-                self.add(key, f"unknown key `{word(name)}` in {what}", instead_of(name, names))
+                self.add(key, f"unknown key `{printable(name)}` in {what}", instead_of(name, names))
         return {name: pair for name, pair in node.pairs.items() if name in names}
 
 
@@ -125,7 +124,9 @@ def kind_of(node: Node) -> str:
     """What a node is, for messages: ``a list``, ``42 (read as a number)``."""
     if node.kind in {"list", "mapping", "text"}:
         return "text" if node.kind == "text" else f"a {node.kind}"
-    return "nothing" if node.kind == "null" and not node.text else f"{word(node.text)} (read as {_KINDS[node.kind]})"
+    return (
+        "nothing" if node.kind == "null" and not node.text else f"{printable(node.text)} (read as {_KINDS[node.kind]})"
+    )
 
 
 _KINDS = {"integer": "a number", "number": "a number", "boolean": "true or false", "null": "nothing", "date": "a date"}
@@ -140,7 +141,7 @@ def text_of(document: Document, node: Node, what: str) -> str | None:
     elif node.kind in {"list", "mapping"} or not node.text:
         document.add(node, f"{what} must be text, not {kind_of(node)}", "write it as text, in quotes")
     else:
-        document.add(node, f"{what} must be text, not {kind_of(node)}", f'put it in quotes: "{word(node.text)}"')
+        document.add(node, f"{what} must be text, not {kind_of(node)}", f'put it in quotes: "{printable(node.text)}"')
     return None
 
 
@@ -159,7 +160,7 @@ def _read_run(document: Document) -> None:
     for name, (key, value) in document.mapping(node, "`run`").items():
         option = name.replace("-", "_").lower()
         if option not in RUN_OPTIONS:
-            document.add(key, f"unknown run option `{word(name)}`", suggestion(name, RUN_OPTIONS))
+            document.add(key, f"unknown run option `{printable(name)}`", suggestion(name, RUN_OPTIONS))
         elif option in document.run:
             document.add(key, f"the run option `{option}` appears twice", "keep one of them")
         elif value.kind in {"list", "mapping"} or not value.text:

@@ -3,12 +3,12 @@
 import os
 from dataclasses import replace
 
-from batcher.manifest.readers.columns import word
+from batcher.core.suggest import printable
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.templates.dynamic import MOST, Dynamic
 from batcher.manifest.templates.wildcards import Wildcards
 from batcher.manifest.yaml.document import Document, kind_of
-from batcher.manifest.yaml.named import ELSEWHERE, word_path
+from batcher.manifest.yaml.named import ELSEWHERE, printable_path
 from batcher.manifest.yaml.node import Node
 
 _KEYS = ("wildcards", "most", "sample", "from")
@@ -65,7 +65,7 @@ class Dynamics:
         elif self._is_elsewhere:
             self._document.add(node, *ELSEWHERE)
         elif not os.path.isdir(_beside(self._base, node.text)):  # noqa: PTH112
-            what = f"there is no folder `{word(node.text)}`"
+            what = f"there is no folder `{printable(node.text)}`"
             self._document.add(node, what, "paths are relative to the manifest")
         else:
             return replace(dynamic, wildcards=self._lists(node.text))
@@ -73,7 +73,7 @@ class Dynamics:
 
     def _lists(self, name: str) -> Wildcards:
         folder = _beside(self._base, name)
-        return self._folders.setdefault(folder, Wildcards(folder, word_path(folder)))
+        return self._folders.setdefault(folder, Wildcards(folder, printable_path(folder)))
 
     def _number(self, node: Node, name: str, least: int, most: int) -> int | None:
         if node.kind == "integer" and least <= node.value() <= most:

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from batcher.core.suggest import printable
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers import leftovers
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import format_of, reader
 from batcher.manifest.readers.meanings import Meanings, input_meant
 from batcher.manifest.readers.reading import Reading
@@ -192,7 +192,7 @@ class Entries(Sections):
         text = node.text
         if _FILE.fullmatch(text) and not text.startswith(("http:", "https:")):
             what = f"{shown(text)} is the name of a file, and is read as a prompt"
-            mend = f"write {{file: {word(text)}}} to read the prompts in it"
+            mend = f"write {{file: {printable(text)}}} to read the prompts in it"
             if self.files.is_there(text):
                 self.document.doubt(node, what, mend)
             else:
@@ -212,7 +212,7 @@ class Entries(Sections):
         elif not node.text:
             self.document.add(node, "a prompt is missing here", "write it out, or remove the entry")
         else:
-            self.document.add(node, what, f'put it in quotes: "{word(node.text)}"')
+            self.document.add(node, what, f'put it in quotes: "{printable(node.text)}"')
 
     def _is_input(self, name: str, key: Node, others: tuple[str, ...]) -> bool:
         if self.model_inputs.knows(name):
@@ -223,7 +223,7 @@ class Entries(Sections):
             mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
         elif " " in name.strip() and not mend.startswith("did you mean"):
             mend = "put a prompt with a colon in it in quotes"
-        self.document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
+        self.document.add(key, f"unknown key `{printable(name)}`: the model has no such input", mend)
         return False
 
     def _meta(self, node: Node) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 
 from batcher.core.naming import folded, safe_part
-from batcher.manifest.readers.columns import word
+from batcher.core.suggest import printable
 from batcher.manifest.yaml.document import Document, instead_of, kind_of, read_output
 from batcher.manifest.yaml.node import Node
 
@@ -43,7 +43,7 @@ def groups_of(document: Document) -> list[Document]:
     taken: dict[str, str] = {}
     for name, (key, _) in node.pairs.items():
         _refuse_name(document, name, key, taken)
-    groups = [_group(document, word(name), value) for name, (_, value) in node.pairs.items()]
+    groups = [_group(document, printable(name), value) for name, (_, value) in node.pairs.items()]
     if "prompts" in document.sections and not any(group.shares_prompts for group in groups):
         what = "no group uses these `prompts`: each has its own"
         document.add(document.sections["prompts"], what, "move them into the groups, or remove them")
@@ -54,9 +54,9 @@ def _refuse_name(document: Document, name: str, key: Node, taken: dict[str, str]
     """Adds a problem for a name that no group may have. taken: earlier names, by their form without letter case."""
     if not _NAME.fullmatch(name) or safe_part(name) != name:
         mend = "use letters, digits, `_` and `-`: it is the name of a folder"
-        document.add(key, f"`{word(name)}` can't be the name of a group", mend)
+        document.add(key, f"`{printable(name)}` can't be the name of a group", mend)
     elif (other := taken.setdefault(folded(name), name)) != name:
-        what = f"`{word(other)}` and `{word(name)}` are one folder where letter case does not count"
+        what = f"`{printable(other)}` and `{printable(name)}` are one folder where letter case does not count"
         document.add(key, what, "rename one of them")
 
 
@@ -70,7 +70,7 @@ def _group(document: Document, name: str, node: Node) -> Document:
         if key in _KEYS:
             group.sections[key] = value
         else:
-            what, mend = f"`{word(key)}` in the group `{name}`", "it is the same for all groups: put it at the top"
+            what, mend = f"`{printable(key)}` in the group `{name}`", "it is the same for all groups: put it at the top"
             if key == "groups":
                 mend = "a group can't contain groups: put them side by side"
             elif key not in {"model", "prompt_input", "run"}:

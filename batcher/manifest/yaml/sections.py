@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
-from batcher.core.suggest import suggestion
+from batcher.core.suggest import printable, suggestion
 from batcher.core.units import show_count
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.meanings import input_meant
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
@@ -58,14 +57,14 @@ class Sections:
             return Zip(columns)
         for name, (key, spec) in self.document.mapping(node, "`zip`").items():
             if name in matrix:
-                what = f"`{word(name)}` is in `zip` and in the matrix (`matrix:` or --matrix)"
+                what = f"`{printable(name)}` is in `zip` and in the matrix (`matrix:` or --matrix)"
                 self.document.add(key, what, "keep one of them")
             elif self.is_input(name, key, "`zip`") and self._axis(name, spec, listed=True) is not None:
                 columns[name] = values_of(name, spec.value(), self.model_inputs)
                 first = next(iter(columns))
                 if len(columns[name]) != len(columns[first]):
                     many = show_count(len(columns[first]), "value")
-                    what = f"`zip` has {many} of `{word(first)}` and {len(columns[name]):,} of `{word(name)}`"
+                    what = f"`zip` has {many} of `{printable(first)}` and {len(columns[name]):,} of `{printable(name)}`"
                     self.document.add(
                         spec, what, "list equally many of each: the first values go together, then the second ones"
                     )
@@ -79,7 +78,7 @@ class Sections:
             entry = {}
             for name, (key, spec) in node.pairs.items():
                 if name not in axes:
-                    what = f"`{word(name)}` in `exclude` is not an axis of the matrix"
+                    what = f"`{printable(name)}` in `exclude` is not an axis of the matrix"
                     self.document.add(key, what, suggestion(name, axes))
                 elif (axis := self._axis(name, spec, listed=True)) is not None:
                     entry[name] = axis
@@ -118,11 +117,11 @@ class Sections:
 
     def is_input(self, name: str, key: Node, what: str) -> bool:
         if name in {"prompt", self.model_inputs.prompt}:
-            self.document.add(key, f"`{word(name)}` in {what}", "list prompts under `prompts:`")
+            self.document.add(key, f"`{printable(name)}` in {what}", "list prompts under `prompts:`")
             return False
         if not self.model_inputs.knows(name):
             column = [column for column in self.model_inputs.columns if column != "prompt"]
-            self.document.add(key, f"the model has no input `{word(name)}`", input_meant(name, column))
+            self.document.add(key, f"the model has no input `{printable(name)}`", input_meant(name, column))
             return False
         return True
 
@@ -142,7 +141,7 @@ class Sections:
         schema = self.model_inputs.schema
         unquoted = not node.quoted and node.kind not in {"text", "list", "mapping"}
         if unquoted and schema and schema.takes_text(name) and schema.allowed(name) is None:
-            return f'put it in quotes: "{word(node.text)}"'
+            return f'put it in quotes: "{printable(node.text)}"'
         ratio = re.fullmatch(r"0?([0-9]{1,2}):0?([0-9]{1,2})", node.text)
         if ratio and not self.model_inputs.wrong(name, f"{ratio[1]}:{ratio[2]}"):
             return f"write {ratio[1]}:{ratio[2]}, without zeros before the digits"
@@ -167,7 +166,7 @@ class Sections:
         parts = [part.strip() for part in node.text.split(",")] if node.kind == "text" else []
         if len(parts) < 2 or any(self.model_inputs.wrong(name, part) for part in parts):
             return None
-        return f"write [{word(', '.join(parts))}] for {len(parts)} values"
+        return f"write [{printable(', '.join(parts))}] for {len(parts)} values"
 
     def _item(self, name: str, node: Node, value: Any) -> Node:
         """The element of a list that a value comes from; the node itself without one."""

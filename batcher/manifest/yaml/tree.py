@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from batcher.core.errors import ManifestError
-from batcher.core.suggest import printable as word
+from batcher.core.suggest import printable
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.schema.words import shown
 from batcher.manifest.yaml.node import WORDS, Node
@@ -151,7 +151,7 @@ class _Builder:
             self._add(_at(event), f"the tag {shown(event.tag)}", "write the value without a tag")
 
     def _aliased(self, event: Any) -> Node:
-        name = word(event.anchor)
+        name = printable(event.anchor)
         if event.anchor not in self._anchors:
             raise self._failure(_at(event), f"the alias *{name} has no anchor", f"define &{name} above it")
         node = self._anchors[event.anchor]
@@ -167,7 +167,9 @@ class _Builder:
             self._merge(parent, key, node)
         elif key.text in parent.pairs and parent.pairs[key.text][0].text != "<<":
             first = parent.pairs[key.text][0].line
-            self._add(place, f"the key `{word(key.text)}` appears twice (first in line {first})", "keep one of them")
+            self._add(
+                place, f"the key `{printable(key.text)}` appears twice (first in line {first})", "keep one of them"
+            )
         else:
             parent.pairs[key.text] = (key, node)
 

@@ -8,8 +8,7 @@ import re
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.suggest import suggestion
-from batcher.manifest.readers.columns import word
+from batcher.core.suggest import printable, suggestion
 from batcher.manifest.readers.formats import reader
 from batcher.manifest.readers.reading import Reading
 from batcher.manifest.readers.rows import Carried, with_line_ends_alike
@@ -39,7 +38,9 @@ class VarTexts:
         for name, (key, value) in self._document.mapping(node, "`vars`").items():
             places[f"vars.{name}"] = (key.line, key.column)
             if not name or set(name) & set("{}"):
-                self._document.add(key, f"`{word(name)}` can't be the name of a var", "use letters, digits and `_`")
+                self._document.add(
+                    key, f"`{printable(name)}` can't be the name of a var", "use letters, digits and `_`"
+                )
             else:  # a var that can't be read stands for itself, so that `{name}` is not a second problem
                 self._look_at(name, value)
                 texts[name] = self._texts(name, value) or ("{" + name + "}",)
@@ -49,8 +50,10 @@ class VarTexts:
         """Warns of one text that may be a list."""
         parts = [part.strip() for part in re.split(r"[,;|]", value.text)]
         if value.kind == "text" and not value.quoted and len(parts) > 1 and all(parts):
-            mend = f'write [{word(", ".join(parts))}] for {len(parts)} texts, "{word(value.text)}" for this one'
-            self._document.warn(value, f"the var `{word(name)}` is one text: {mend}")
+            mend = (
+                f'write [{printable(", ".join(parts))}] for {len(parts)} texts, "{printable(value.text)}" for this one'
+            )
+            self._document.warn(value, f"the var `{printable(name)}` is one text: {mend}")
 
     def _texts(self, name: str, value: Node) -> tuple[str, ...] | None:
         texts: list[str] = []
@@ -61,22 +64,22 @@ class VarTexts:
                     return None
                 texts += read
             elif node.kind in {"list", "mapping"} or not (node.text or node.quoted):
-                self._document.add(node, f"the var `{word(name)}` needs text, not {kind_of(node)}", "write it out")
+                self._document.add(node, f"the var `{printable(name)}` needs text, not {kind_of(node)}", "write it out")
                 return None
             else:
                 if "." in node.text and self._files.is_there(node.text):
                     what = f"{shown(node.text)} is the name of a file, and is read as the text of a var"
-                    self._document.doubt(node, what, f"write {{file: {word(node.text)}}} to read the texts in it")
+                    self._document.doubt(node, what, f"write {{file: {printable(node.text)}}} to read the texts in it")
                 texts.append(node.text)
         if not texts:
-            self._document.add(value, f"the var `{word(name)}` has no values", "list at least one")
+            self._document.add(value, f"the var `{printable(name)}` has no values", "list at least one")
         return tuple(dict.fromkeys(texts)) or None
 
     def _from_file(self, name: str, node: Node) -> tuple[str, ...] | None:
         options: dict[str, str] = {}
         for option, (key, value) in node.pairs.items():
             if option not in _KEYS:
-                what = f"unknown key `{word(option)}` beside `file` in `vars`"
+                what = f"unknown key `{printable(option)}` beside `file` in `vars`"
                 self._document.add(key, what, suggestion(option, _KEYS))
             elif (text := text_of(self._document, value, f"`{option}`")) is not None:
                 options[option] = text

@@ -12,9 +12,9 @@ from math import isfinite, isnan
 from typing import Any
 
 from batcher.core.errors import ManifestError
+from batcher.core.suggest import printable
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import MOST, failure
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.source import LONGEST_LINE
 from batcher.manifest.readers.tables.table import CellTable
 
@@ -51,13 +51,15 @@ class ParquetTable(CellTable):
         needed = {columns.prompt, columns.id, *(column for _, column in (*columns.inputs, *columns.special))}
         for name in left_out[:MOST]:
             if name in needed:
-                what = f"the column `{word(name)}` holds bytes, not text"
+                what = f"the column `{printable(name)}` holds bytes, not text"
                 mend = "write it as a column of strings"
                 if name == columns.prompt:
                     raise failure(self._source.label, 1, names.index(name) + 1, what, mend)
                 self._reading.problems.add(self._source.label, 1, names.index(name) + 1, what, mend)
             else:
-                self._reading.model_inputs.warn(f"{self._source.label}: `{word(name)}` holds bytes, and is left out")
+                self._reading.model_inputs.warn(
+                    f"{self._source.label}: `{printable(name)}` holds bytes, and is left out"
+                )
 
     def _batches(self, file: Any, columns: list[str] | None) -> Iterator[Iterator[tuple[Any, ...]]]:
         with _readable(self._source.label):
@@ -100,7 +102,7 @@ def _readable(label: str) -> Iterator[None]:
     except ManifestError:
         raise
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, RecursionError) as error:
-        reason = word(str(error).split("\n", 1)[0][:120]) or type(error).__name__
+        reason = printable(str(error).split("\n", 1)[0][:120]) or type(error).__name__
         what = f"can't be read as Parquet: {reason}"
         raise failure(label, 0, 0, what, "check that the whole file is there, or write it again") from None
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+from batcher.core.suggest import printable
 from batcher.manifest.problems import MOST, failure
-from batcher.manifest.readers.columns import Layout, no_prompt, note_columns, word
+from batcher.manifest.readers.columns import Layout, no_prompt, note_columns
 from batcher.manifest.readers.reading import FileReader
 from batcher.manifest.readers.rows import Row, is_given
 from batcher.manifest.schema.inputs import ModelInputs
@@ -69,7 +70,7 @@ class Table(FileReader):
         label, reading = self._source.label, self._reading
         columns = reading.layout(names)
         for name in [name for name, times in Counter(names).items() if times > 1][:MOST]:
-            what = f"two columns are called `{word(name)}`"
+            what = f"two columns are called `{printable(name)}`"
             self._wrong(self._place(line, names.index(name)), what, "rename one of them")
         for name, what, mend in columns.wrong[:MOST]:
             self._wrong(self._place(line, names.index(name)), what, mend)

@@ -13,10 +13,9 @@ from itertools import islice
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.suggest import fold_name
+from batcher.core.suggest import fold_name, printable
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import failure
-from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.tables.table import CellTable
 
 _MOST_TITLES = 10
@@ -75,11 +74,11 @@ class Workbook(CellTable):
             if self._source.start(8)[:2] not in {b"PK", b"\xd0\xcf"}:
                 what = "is not a spreadsheet, whatever its name says"
                 raise failure(label, 0, 0, what, "--format csv or tsv reads a table of text") from None
-            what = f"can't be read as a spreadsheet: {word(str(error)[:120]) or type(error).__name__}"
+            what = f"can't be read as a spreadsheet: {printable(str(error)[:120]) or type(error).__name__}"
             raise failure(label, 0, 0, what, _SAVE) from None
         if len(names) > 1:
-            others = ", ".join(f"`{word(name)}`" for name in names[1:6])
-            self._reading.model_inputs.warn(f"{label}: the sheet `{word(names[0])}` is read, and not {others}")
+            others = ", ".join(f"`{printable(name)}`" for name in names[1:6])
+            self._reading.model_inputs.warn(f"{label}: the sheet `{printable(names[0])}` is read, and not {others}")
         return rows
 
     def _check_size(self) -> None:
