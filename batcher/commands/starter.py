@@ -57,20 +57,20 @@ def inputs_of(schema: ModelSchema) -> list[Input]:
     """The inputs in the order of the schema, that of the prompts first."""
     inputs = ModelInputs(schema)
     lines = []
-    for name in schema.inputs:
-        low, high = schema.bounds(name)
+    for name, one in schema.inputs.items():
+        low, high = one.bounds
         key = "prompt" if name == inputs.prompt else name
         lines.append(
             Input(
                 key=key,
                 name=name,
-                kind=schema.kind(name),
+                kind=one.kind,
                 required=name in schema.required or key == "prompt",
-                media=name in schema.media_inputs,
-                choices=schema.allowed(name) or (),
+                media=one.is_media,
+                choices=one.allowed or (),
                 low=low,
                 high=high,
-                default=schema.default(name),
+                default=one.default,
             )
         )
     return sorted(lines, key=lambda one: one.key != "prompt")

@@ -61,7 +61,7 @@ def complete_input(ctx: click.Context, param: click.Parameter, incomplete: str) 
         return []
     name, equals, _ = incomplete.partition("=")
     if equals:
-        offered = [f"{name}={value}" for value in schema.allowed(name) or ()]
+        offered = [f"{name}={value}" for value in schema.input(name).allowed or ()]
     else:
         offered = [f"{one}=" for one in schema.inputs]
     return [CompletionItem(word) for word in offered if word.startswith(incomplete)]

@@ -27,6 +27,8 @@
 
     Overtaken                       another process (``retry``, ``cancel``) changed this job: read it again
 
+    Mistake                         a template, an expression or an option can't be read
+
     Defect                          a bug in batcher: exit 1, with a traceback
 """
 
@@ -136,6 +138,14 @@ class ManifestError(BatcherError):
         if (more := self.total - len(lines) - counted) > 0:
             lines.append(f"... and {more:,} more like these")
         super().__init__("\n".join(lines), hint="Nothing was submitted and nothing was spent.")
+
+
+class Mistake(ValueError):
+    """What is wrong with a text of the user, and how to fix it (``mend``). column: in that text, from 1; 0 for none."""
+
+    def __init__(self, column: int, what: str, mend: str) -> None:
+        super().__init__(f"column {column}: {what}: {mend}" if column else f"{what}: {mend}")
+        self.column, self.what, self.mend = column, what, mend
 
 
 class ServiceError(BatcherError):

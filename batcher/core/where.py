@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from batcher.core.errors import Mistake
 from batcher.core.flag import Flag
 from batcher.core.mismatch import Mismatch, kind_of, spelled
 from batcher.core.suggest import nearest
@@ -44,14 +45,8 @@ _WORD_AS_NAME = re.compile(rf"\b(meta|inputs|chosen)\.({'|'.join(keyword.kwlist)
 _FLAG = re.compile(r"""'[^']*'|"[^"]*"|\bflag:([a-z]+(?:-[a-z]+)*)""")
 
 
-class WhereError(ValueError):
-    """An expression that can't be used. ``column`` counts characters from 1."""
-
-    def __init__(self, column: int, what: str, mend: str) -> None:
-        super().__init__(f"column {column}: {what}: {mend}")
-        self.column = column
-        self.what = what
-        self.mend = mend
+class WhereError(Mistake):
+    """An expression that can't be used."""
 
 
 def look_up(name: str, inputs: Values, meta: Values, facts: Values, chosen: Values | None = None) -> Any:

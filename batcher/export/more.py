@@ -163,7 +163,7 @@ def _new_jobs(group: Group, many: int) -> Iterator[Job]:
     name = seed_input(first.inputs) or (seed_input(schema.inputs) if schema else None)
     if name is None:
         return
-    among = ModelInputs(schema).drawn_from(name)
+    among = ModelInputs(schema).of(name).drawn_from
     about = ["more", group_key(first.model, first.inputs)]
     left = many
     chosen = {what: value for what, value in (first.chosen or {}).items() if what != "repeat"} or None

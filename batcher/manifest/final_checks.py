@@ -29,7 +29,7 @@ def final_checks(plan: Plan, walk: Walk) -> None:
 def _refuse_size(plan: Plan, walk: Walk) -> None:
     _, group = max(zip(walk.shares, plan.groups, strict=True), key=lambda pair: pair[0].whole)
     node = group.document.sections.get("matrix") or group.document.place
-    line, column = (node.line, node.column) if node else (0, 0)
+    line, column = node.place if node else (0, 0)
     most = "" if group.sweep.plain else "up to "
     what = f"it makes {most}{walk.whole:,} jobs; the maximum is {MOST_JOBS:,}"
     mend = "use fewer values, or make the first ones with --limit N"

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.core.errors import UsageError
-from batcher.core.naming import Template, TemplateError
+from batcher.core.errors import Mistake, UsageError
+from batcher.core.naming import Template
 from batcher.core.suggest import printable, suggestion
 from batcher.manifest.readers.formats import FORMATS, named_format
 from batcher.manifest.schema.inputs import ModelInputs
-from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of_flag, wrong_values
+from batcher.manifest.sweep.axes import Axis, axis_of_flag, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 
 
@@ -80,7 +80,7 @@ class Overrides:
             flag = f"--set {printable(name)}={printable(text)}"
             _refuse_name(flag, name, model_inputs)
             try:
-                value = model_inputs.convert(name, text)
+                value = model_inputs.of(name).convert(text)
             except ValueError as error:
                 raise UsageError(f"{flag}: `{name}` {error}") from None
             if reason := model_inputs.wrong(name, value):
@@ -118,10 +118,9 @@ def _refused(flag: str) -> Iterator[None]:
     """What is wrong within is wrong with this flag."""
     try:
         yield
-    except BadAxis as error:
-        raise bad_flag(f"{flag}: {error.what}", error.mend) from None
-    except TemplateError as error:
-        raise bad_flag(f"{flag}: column {error.column}: {error.what}", error.mend) from None
+    except Mistake as error:
+        column = f"column {error.column}: " if error.column else ""
+        raise bad_flag(f"{flag}: {column}{error.what}", error.mend) from None
 
 
 def _refuse_name(flag: str, name: str, model_inputs: ModelInputs) -> None:

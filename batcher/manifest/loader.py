@@ -28,13 +28,14 @@ from batcher.core.suggest import printable, suggestion
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides, bad_flag
 from batcher.manifest.plan import Compiler, Plan
-from batcher.manifest.problems import Problems, failure
+from batcher.manifest.problems import Problems
 from batcher.manifest.readers.formats import FORMATS, format_of
 from batcher.manifest.readers.json.records import model_of
 from batcher.manifest.readers.source import Source, Spool
 from batcher.manifest.readers.texts import hash_of_folder
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
-from batcher.manifest.schema.inputs import COMMON, ModelInputs
+from batcher.manifest.schema.input import COMMON
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.media_files import Contents, MediaFiles
 from batcher.manifest.sweep.counts import merged
 from batcher.manifest.totals import Totals
@@ -67,12 +68,12 @@ def open_manifest(
             source = Source(spool.keep_pipe(path), printable_path(path))
         form = form or format_of(fetched or path)
         if form == "folder" and not os.path.isdir(fetched or path):  # noqa: PTH112  a text, which may be odd
-            raise failure(source.label, 0, 0, "is not a folder", "give a folder of .txt files, or another --format")
+            raise source.failure("is not a folder", "give a folder of .txt files, or another --format")
         if not os.path.exists(source.path):  # noqa: PTH110
-            raise failure(source.label, 0, 0, "there is no such file", "check the path and the working directory")
+            raise source.failure("there is no such file", "check the path and the working directory")
         if form is None:
             mend = f"add --format with one of {', '.join(FORMATS)}"
-            raise failure(source.label, 0, 0, "its name does not show its format", mend)
+            raise source.failure("its name does not show its format", mend)
         return Loader(path, source, form, overrides, spool, is_remote=fetched is not None and "://" in path)
     except BaseException:
         spool.close()
@@ -232,7 +233,8 @@ class Loader:
         if prompt_input is not None and not model_inputs.knows("prompt"):
             self._refuse_prompt_input(prompt_input, model_inputs, document)
         flat = None if self._form == "yaml" else (self._source, self._form)
-        files, dynamics = NamedFiles(base), Dynamics(document, model_inputs, base)
+        files = NamedFiles(base)
+        dynamics = Dynamics(document, files)
         return Compiler(document, parts, files, flat, self._overrides, model_inputs, dynamics).plan(self.model)
 
     def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, document: Document) -> None:

@@ -75,6 +75,12 @@ class Problems:
         raise ManifestError([*problems.values(), *doubts], total=self.total + len(doubts), counted=more.total())
 
 
+def position(text: str, offset: int, line: int = 1, column: int = 1) -> tuple[int, int]:
+    """Line and column of an offset in a text. line, column: of its beginning, from 1."""
+    newline = text.rfind("\n", 0, offset)
+    return line + text.count("\n", 0, offset), offset - newline if newline >= 0 else column + offset
+
+
 def failure(file: str, line: int, column: int, what: str, mend: str = "") -> ManifestError:
     """The error of a problem after which nothing is left to read."""
     return ManifestError([Problem(file, line, column, what, mend)])

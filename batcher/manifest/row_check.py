@@ -1,7 +1,7 @@
 """Checks of one row: inputs that are missing or invalid, vars that no text uses, paths that can't be made."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 from batcher.core.naming import TemplateError
@@ -9,7 +9,6 @@ from batcher.core.suggest import printable, suggestion
 from batcher.manifest.paths import Facts
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.readers.rows import Row
-from batcher.manifest.schema.inputs import RATIO
 from batcher.manifest.schema.words import shown
 from batcher.manifest.templates import variables
 from batcher.manifest.yaml.entries import Inline
@@ -22,9 +21,8 @@ _MOST_RENDERINGS = 1_000_000  # of one row
 _FRACTION = re.compile(r"[0-9]*\.[0-9]{3,}")
 
 
-def _spreadsheet_fault(value: Any, allowed: Sequence[Any] | None) -> tuple[str, str] | None:
+def _spreadsheet_fault(value: Any, ratios: Collection[str]) -> tuple[str, str] | None:
     """What is wrong, and how to fix it, where a spreadsheet program made a time or a fraction of a ratio."""
-    ratios = [one for one in allowed or () if isinstance(one, str) and RATIO.fullmatch(one)]
     if not isinstance(value, str) or not ratios:
         return None
     text, meant = value.strip(), "the ratio"
@@ -98,12 +96,11 @@ class RowCheck:
 
     def _wrong(self, row: Row, name: str, value: Any, reason: str) -> None:
         model_inputs = self._plan.model_inputs
-        own, schema = model_inputs.own_name(name), model_inputs.schema
+        own, its_input = model_inputs.own_name(name), model_inputs.of(name)
         mend = "write one, or remove the row" if reason == "is empty" else model_inputs.mend(name)
-        free_text = schema and schema.takes_text(own) and schema.allowed(own) is None
-        if free_text and isinstance(value, int | float):
+        if its_input.is_free_text and isinstance(value, int | float):
             mend = f"put it in quotes: {shown(str(value).lower() if isinstance(value, bool) else repr(value))}"
-        if (fault := _spreadsheet_fault(value, schema.allowed(own) if schema else None)) is not None:
+        if (fault := _spreadsheet_fault(value, its_input.ratios)) is not None:
             reason, mend = fault
         self._problems.add(*row.place(name), f"`{printable(own)}` {reason}", mend, kind=_kind(row, f"wrong {name}"))
 

@@ -216,7 +216,7 @@ class Walk:
                 row.inputs[name] = with_line_ends_alike(value)
         if row.id is not None and not isinstance(row.reader, Records):  # records of one prompt share its id
             self.shared_ids.add(row.id, row.inputs.get("prompt"), row.source, row.line)
-        if "prompt" in row.inputs and self._plan.model_inputs.takes_files("prompt"):
+        if "prompt" in row.inputs and self._plan.model_inputs.of("prompt").takes:
             row.inputs["prompt"] = media_files.as_text(row.inputs["prompt"])
         if self._wants_meta and len(self._names) < MOST_NAMES:
             self._names.update(f"meta.{name}" for name in row.meta)

@@ -207,13 +207,13 @@ def _check_catalog(data: bytes) -> None:
 
 def _use(schema: ModelSchema) -> None:
     schema.fingerprint()
-    for name in schema.inputs[:10]:
+    for name in list(schema.inputs)[:10]:
         for value in _VALUES:
-            said = schema.problems(name, value)
+            said = schema.input(name).check(value)
             short(said or "")
         for text in ("7", "a cat", "[1]", ""):
             try:
-                schema.problems(name, schema.convert(name, text))
+                schema.input(name).check(schema.input(name).convert(text))
             except ValueError as error:
                 short(str(error))
 

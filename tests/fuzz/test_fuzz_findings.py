@@ -32,14 +32,14 @@ def refused(folder: Path, name: str, text: str, schema: ModelSchema | None = IMA
 def test_a_schema_may_give_several_types_as_a_list(name: str) -> None:
     schema = ModelSchema.from_json("a/b", {"properties": {name: {"type": ["string", "null"]}}})
     assert (name in schema.media_inputs) is (name != "note")
-    assert schema.problems(name, None) is None
+    assert schema.input(name).check(None) is None
     listed = ModelSchema.from_json("a/b", {"properties": {name: {"type": ["integer", "null"]}}})
     assert name not in listed.media_inputs
 
 
 @pytest.mark.parametrize("schema", [{"anyOf": 5}, {"oneOf": {"a": 1}}, {"anyOf": "string"}, {"type": 7, "anyOf": [7]}])
 def test_alternatives_that_are_no_list_are_none(schema: Any) -> None:
-    assert ModelSchema.from_json("a/b", {"properties": {"image": schema}}).convert("image", "x") == "x"
+    assert ModelSchema.from_json("a/b", {"properties": {"image": schema}}).input("image").convert("x") == "x"
 
 
 def test_a_flag_whose_name_is_not_text_is_a_usage_error(tmp_path: Path) -> None:
@@ -107,4 +107,4 @@ def test_data_too_deep_for_a_sidecar_is_refused_while_reading(tmp_path: Path, de
     deep = "[" * depth + "]" * depth
     assert "nested" in refused(tmp_path, "m.jsonl", f'{{"prompt": "a", "note": {deep}}}\n')[0]
     schema = ModelSchema.from_json("a/b", {"properties": {"x": {"type": "array"}}})
-    assert schema.problems("x", schema.convert("x", deep)) == "is nested more than 60 deep"
+    assert schema.input("x").check(schema.input("x").convert(deep)) == "is nested more than 60 deep"

@@ -371,7 +371,7 @@ def test_any_text_is_a_template_or_an_error_inside_of_it(text: str) -> None:
         Template(text, no_list).read()
         at = 0
     except BadTemplate as error:
-        at = error.at
+        at = error.column - 1
     assert 0 <= at < max(1, len(text))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from batcher.core.errors import Mistake
 from batcher.core.naming.names import cut
 
 _WIDEST = 120  # characters that a format specification may ask for
@@ -12,14 +13,8 @@ _PIECE = re.compile(r"(?P<text>[^{}]+)|\{\{|\}\}|\{(?P<field>[^{}]*)\}|[{}]")
 _NAME = re.compile(r"[A-Za-z_][\w-]*|meta\.[^!]+")
 
 
-class TemplateError(ValueError):
-    """A template that can't be used. ``column`` counts from 1, in the text of the template."""
-
-    def __init__(self, column: int, what: str, mend: str) -> None:
-        super().__init__(f"column {column}: {what}: {mend}")
-        self.column = column
-        self.what = what
-        self.mend = mend
+class TemplateError(Mistake):
+    """A template that can't be used."""
 
 
 @dataclass(frozen=True, slots=True)

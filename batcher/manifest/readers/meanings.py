@@ -13,7 +13,8 @@ from typing import Any
 from batcher.core.job import COUNT_INPUTS
 from batcher.core.suggest import fold_name, printable, suggestion
 from batcher.manifest.readers.rows import Row
-from batcher.manifest.schema.inputs import RATIO, ModelInputs
+from batcher.manifest.schema.input import RATIO
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.axes import BadAxis
 from batcher.manifest.sweep.repeats import Repeats
@@ -126,8 +127,8 @@ class Meanings:
             self._refused.append((column, what, "keep one of them"))
         else:
             try:
-                convert = self._model_inputs.convert if isinstance(value, str) else self._model_inputs.normal
-                self._row.inputs[kind] = convert(kind, value)
+                its_input = self._model_inputs.of(kind)
+                self._row.inputs[kind] = (its_input.convert if isinstance(value, str) else its_input.normal)(value)
             except ValueError as error:
                 self._refused.append((column, f"`{printable(column)}` {error}", self._model_inputs.mend(kind)))
 
@@ -207,7 +208,7 @@ def ratio_of(width: int, height: int, model_inputs: ModelInputs) -> tuple[str | 
     """Width and height as an aspect ratio of the model. None, what is wrong and how to fix it, if there is none."""
     common = gcd(width, height)
     exact = f"{width // common}:{height // common}"
-    allowed = model_inputs.schema.allowed("aspect_ratio") if model_inputs.schema else None
+    allowed = model_inputs.of("aspect_ratio").allowed
     if allowed is None:
         return exact, ("", "")
     ratios = {}

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from batcher.core.errors import Mistake
 from batcher.core.suggest import printable, suggestion
 from batcher.manifest.readers.meanings import ratio_of
 from batcher.manifest.readers.reading import FileReader, Reading
@@ -55,10 +56,8 @@ _ESCAPED = re.compile(r"\\([\"\\])")
 _PIXELS = re.compile(r"[1-9][0-9]{0,4}")
 
 
-class _BadLine(Exception):
-    def __init__(self, column: int, what: str, mend: str) -> None:
-        super().__init__(what)
-        self.problem = (column, what, mend)
+class _BadLine(Mistake):
+    pass
 
 
 # One option of a line: its name (empty for a prompt that needs none), its value, and the column where it begins.
@@ -75,28 +74,24 @@ class PromptLines(FileReader):
         self._names: dict[str, str | None] = {}  # input by option; None after its one message
 
     def rows(self) -> Iterator[Row]:
-        label = self._source.label
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
                 if text.isspace() or self._is_comment(text):
                     continue
                 try:
                     for own, places in self._prompts(text.rstrip(), line):
-                        yield self._reading.row(label, line, own, self, places)
+                        yield self._row_of(line, own, places)
                 except _BadLine as error:
-                    column, what, mend = error.problem
-                    self._wrong((line, column), what, mend, what)
+                    self._wrong((line, error.column), error.what, error.mend, error.what)
 
     def _at(self, row: Row, name: str) -> tuple[int, int] | None:
         return (row.line, row.raw[name]) if name in row.raw else None
 
     def _is_comment(self, text: str) -> bool:
-        if not (self._kohya and text.startswith("#")):
-            return False
-        self._reading.model_inputs.warn(
-            f"{self._source.label}: lines that begin with # are left out as comments, as kohya does"
-        )
-        return True
+        is_comment = self._kohya and text.startswith("#")
+        if is_comment:
+            self._warn("lines that begin with # are left out as comments, as kohya does")
+        return is_comment
 
     def _prompts(self, text: str, line: int) -> list[tuple[dict[str, Any], dict[str, int]]]:
         """Inputs and their columns, for each prompt of a line. Raises _BadLine."""
@@ -153,7 +148,7 @@ class PromptLines(FileReader):
         if name in {"width", "height"} and not _PIXELS.fullmatch(text):
             raise _BadLine(column, f"`--{option}` is a number of pixels, not {shown(text)}", "fix it")
         try:
-            return model_inputs.convert(name, text) if name in model_inputs.columns else int(text)
+            return model_inputs.of(name).convert(text) if name in model_inputs.columns else int(text)
         except ValueError as error:
             raise _BadLine(column, f"`--{option}`: `{name}` {error}", model_inputs.mend(name)) from None
 

@@ -8,7 +8,7 @@ from typing import Any
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import Layout, layout
 from batcher.manifest.readers.meanings import Meanings
-from batcher.manifest.readers.rows import Carried, Places, Row
+from batcher.manifest.readers.rows import Carried, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.inputs import ModelInputs
 
@@ -34,22 +34,6 @@ class Reading:
     def needs_prompt(self) -> bool:
         return self.model_inputs.prompt is not None
 
-    def row(
-        self,
-        label: str,
-        line: int,
-        own: Mapping[str, Any],
-        reader: Places,
-        raw: Any = None,
-        *,
-        ident: str | None = None,
-        meta: dict[str, Any] | None = None,
-    ) -> Row:
-        """A row of these inputs and those that the manifest gives. meta: of both; None for that of the manifest."""
-        carried = self.carried
-        meta = dict(carried.meta) if meta is None else meta
-        return Row(label, line, {**carried.inputs, **own}, ident, meta, carried.vars, reader, raw, carried.repeat)
-
     def layout(self, names: Sequence[str]) -> Layout:
         return layout(names, self.model_inputs, self.prompt_column, self.carried.aside)
 
@@ -72,12 +56,32 @@ class FileReader(ABC):
         at = self._at(row, name)
         return self._reading.carried.places.get(name, (row.source, row.line, 1)) if at is None else (row.source, *at)
 
+    def _row_of(
+        self,
+        line: int,
+        own: Mapping[str, Any],
+        raw: Any = None,
+        *,
+        label: str | None = None,
+        ident: str | None = None,
+        meta: dict[str, Any] | None = None,
+    ) -> Row:
+        """A row of these inputs and those that the manifest gives. meta: of both; None for that of the manifest."""
+        carried = self._reading.carried
+        meta = dict(carried.meta) if meta is None else meta
+        inputs = {**carried.inputs, **own}
+        return Row(label or self._source.label, line, inputs, ident, meta, carried.vars, self, raw, carried.repeat)
+
     def _at(self, row: Row, name: str) -> tuple[int, int] | None:  # noqa: ARG002  subclasses use them
         """Line and column in the file, None for a value that does not stand there."""
         return None
 
     def _wrong(self, place: tuple[int, int], what: str, mend: str, kind: str = "") -> None:
         self._reading.problems.add(self._source.label, *place, what, mend, kind=kind)
+
+    def _warn(self, what: str, line: int | None = None) -> None:
+        """Warns of the file, or of a line of it."""
+        self._reading.model_inputs.warn(f"{self._source.label}:{f'{line}:' if line else ''} {what}")
 
     def _carry_out(self, row: Row, given: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, str]]:
         """``Meanings.apply``, where columns have a meaning."""

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import BinaryIO
@@ -48,7 +48,7 @@ class Source:
     def text(self) -> Iterator[io.TextIOWrapper]:
         """The file as text, with its line ends. Raises ManifestError for what is not text or can't be read."""
         with self._opened() as raw:
-            guard = _Guarded(raw, self.label)
+            guard = _Guarded(raw, self)
             buffered = io.BufferedReader(guard, _CHUNK)
             buffered.peek(1)  # the first bytes show the encoding
             with io.TextIOWrapper(buffered, encoding=guard.encoding, errors="strict", newline="") as stream:
@@ -90,10 +90,14 @@ class Source:
         with raw:
             yield raw
 
+    def failure(self, what: str, mend: str, line: int = 0, column: int = 0) -> ManifestError:
+        """The error of a problem after which nothing is left to read. line, column: 0 for the file as a whole."""
+        return failure(self.label, line, column, what, mend)
+
     def unreadable(self, error: OSError) -> ManifestError:
         if isinstance(error, FileNotFoundError):
-            return failure(self.label, 0, 0, "there is no such file", "check the path and the working directory")
-        return failure(self.label, 0, 0, f"can't be read ({error.strerror})", "check the file and its permissions")
+            return self.failure("there is no such file", "check the path and the working directory")
+        return self.failure(f"can't be read ({error.strerror})", "check the file and its permissions")
 
 
 def _encoding(start: bytes) -> str:
@@ -103,16 +107,14 @@ def _encoding(start: bytes) -> str:
 
 
 class _Guarded(io.RawIOBase):
-    """Bytes for the decoder, refused if they are not text or have no line ends. raw: the file. label: its name.
+    """Bytes for the decoder, refused if they are not text or have no line ends. raw: those of the file.
 
     encoding: by the byte order mark; utf-8 without one.
     """
 
-    def __init__(self, raw: BinaryIO, label: str) -> None:
-        self._raw = raw
-        self._label = label
-        self._run = 0
-        self._read = 0
+    def __init__(self, raw: BinaryIO, source: Source) -> None:
+        self._raw, self._source = raw, source
+        self._run = self._read = 0
         self.encoding = "utf-8"
 
     def readable(self) -> bool:
@@ -125,7 +127,9 @@ class _Guarded(io.RawIOBase):
             self._refuse_known(chunk)
             self.encoding = _encoding(chunk)
         wide = self.encoding == "utf-16"
-        self._refuse_binary(chunk, wide=wide)
+        if not wide and (at := chunk.find(b"\0")) >= 0:
+            what = f"is a binary file: it has a zero byte at offset {self._read + at}"
+            raise self._source.failure(what, "give text in UTF-8, or in UTF-16 with a byte order mark")
         self._refuse_endless(chunk, wide=wide)
         self._read += len(chunk)
         return len(chunk)
@@ -138,13 +142,7 @@ class _Guarded(io.RawIOBase):
                 mend = "read it with --format parquet"
             elif "Office" in kind:
                 mend = "a spreadsheet is read with --format xlsx; or save it as CSV UTF-8"
-            raise failure(self._label, 0, 0, f"is {kind}, a binary file", mend)
-
-    def _refuse_binary(self, chunk: bytes, *, wide: bool) -> None:
-        at = -1 if wide else chunk.find(b"\0")
-        if at >= 0:
-            what = f"is a binary file: it has a zero byte at offset {self._read + at}"
-            raise failure(self._label, 0, 0, what, "give text in UTF-8, or in UTF-16 with a byte order mark")
+            raise self._source.failure(f"is {kind}, a binary file", mend)
 
     def _refuse_endless(self, chunk: bytes, *, wide: bool) -> None:
         # A single 0x0A byte ends no line in UTF-16: it is also half of every letter of Gurmukhi.
@@ -153,7 +151,7 @@ class _Guarded(io.RawIOBase):
         self._run = len(chunk) - end - 1 if end >= 0 else self._run + len(chunk)
         if self._run > LONGEST_LINE:
             what = f"has a line of more than {LONGEST_LINE // 2**20} MB, at offset {self._read}"
-            raise failure(self._label, 0, 0, what, "break it up: a prompt may have 1 MB at most")
+            raise self._source.failure(what, "break it up: a prompt may have 1 MB at most")
 
     def tell(self) -> int:
         return self._read
@@ -162,10 +160,10 @@ class _Guarded(io.RawIOBase):
         """The error for the first byte that is not text. read: number of bytes that the decoder was given."""
         offset = read - len(error.object) + error.start
         if self.encoding == "utf-16":
-            return failure(self._label, 0, 0, f"is not UTF-16: {error.reason}", "save it as UTF-8")
+            return self._source.failure(f"is not UTF-16: {error.reason}", "save it as UTF-8")
         line, column = self._place_of(offset)
         what = f"is not UTF-8: byte 0x{error.object[error.start]:02X} at offset {offset}"
-        return failure(self._label, line, column, what, "save it as UTF-8 (in Excel: Save As, CSV UTF-8)")
+        return self._source.failure(what, "save it as UTF-8 (in Excel: Save As, CSV UTF-8)", line, column)
 
     def _place_of(self, offset: int) -> tuple[int, int]:
         """Line and column (in characters) of a byte. offset: of the byte in the file."""
@@ -180,6 +178,14 @@ class _Guarded(io.RawIOBase):
             start = chunk[chunk.rfind(b"\n") + 1 :] if ends else start + chunk
             line += ends
         return line, len(start.decode("utf-8", "replace")) + 1
+
+
+def hash_of_all(sources: Iterable[tuple[str, Source]]) -> str:
+    """A hash of names and the bytes of the file that each names, in hex. Raises ManifestError."""
+    total = blake2b(digest_size=16)
+    for name, source in sources:
+        total.update(f"{name}\0{source.hash()}\n".encode(errors="surrogateescape"))
+    return total.hexdigest()
 
 
 class Spool:

@@ -3,15 +3,13 @@
 import os
 import re
 from collections.abc import Iterator
-from hashlib import blake2b
 
 from batcher.core.suggest import printable
 from batcher.core.units import show_count
-from batcher.manifest.problems import failure
 from batcher.manifest.readers.lookalikes import Lookalikes
 from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.rows import Row
-from batcher.manifest.readers.source import Source
+from batcher.manifest.readers.source import Source, hash_of_all
 from batcher.manifest.schema.inputs import LONGEST_PROMPT
 from batcher.manifest.schema.words import shown
 
@@ -25,8 +23,7 @@ class TextLines(FileReader):
     """Reads one prompt a line. Lines end with LF, CR LF or CR only. Empty lines are skipped; ``#`` is text."""
 
     def rows(self) -> Iterator[Row]:
-        label = self._source.label
-        looks = Lookalikes(takes_files=self._reading.model_inputs.takes_files("prompt") is not None)
+        looks = Lookalikes(takes_files=self._reading.model_inputs.of("prompt").takes is not None)
         try:
             with self._source.text() as stream:
                 for line, text in enumerate(stream, 1):
@@ -34,10 +31,10 @@ class TextLines(FileReader):
                         continue
                     if not self._reading.is_named:
                         looks.see(text, line)
-                    yield self._reading.row(label, line, {"prompt": text.rstrip("\r\n").lstrip("\ufeff")}, self)
+                    yield self._row_of(line, {"prompt": text.rstrip("\r\n").lstrip("\ufeff")})
         finally:  # also where the caller stops early
             if (likeness := looks.likeness()) is not None:
-                self._reading.problems.doubt(label, likeness[0], 1, *likeness[1:])
+                self._reading.problems.doubt(self._source.label, likeness[0], 1, *likeness[1:])
 
 
 class TextFolder(FileReader):
@@ -51,8 +48,7 @@ class TextFolder(FileReader):
         for name in _names(self._source):
             if not name.isprintable():  # names that are not UTF-8 are not printable either
                 mend = "rename it: its name becomes the prompt's id"
-                label = self._source.label
-                self._reading.problems.add(label, 0, 0, f"{shown(name)} is not a printable file name", mend)
+                self._wrong((0, 0), f"{shown(name)} is not a printable file name", mend)
                 continue
             file = Source(os.path.join(self._source.path, name), f"{self._source.label.rstrip('/')}/{name}")  # noqa: PTH118
             with file.text() as stream:
@@ -61,7 +57,7 @@ class TextFolder(FileReader):
                     pass
             self._look_at(file.label, text)
             prompt = re.sub(r"(\r\n|\n|\r)\Z", "", text)
-            yield self._reading.row(file.label, 1, {"prompt": prompt}, self, ident=name[: -len(".txt")])
+            yield self._row_of(1, {"prompt": prompt}, label=file.label, ident=name[: -len(".txt")])
         self._warn_of_others()
 
     def _look_at(self, label: str, text: str) -> None:
@@ -75,12 +71,11 @@ class TextFolder(FileReader):
 
     def _warn_of_others(self) -> None:
         """Warns of files that may be lists, and of subfolders and other texts, which are skipped."""
-        warn = self._reading.model_inputs.warn
         if self._lists:
             label, lines = self._lists[0]
-            what = f"{self._source.label}: each file of a folder is one prompt, and {label} has {lines:,} lines"
+            what = f"each file of a folder is one prompt, and {label} has {lines:,} lines"
             more = f" ({len(self._lists) - 1:,} more have several)" if len(self._lists) > 1 else ""
-            warn(f"{what}{more}; to read a line as a prompt name the file itself")
+            self._warn(f"{what}{more}; to read a line as a prompt name the file itself")
         try:
             with os.scandir(self._source.path) as entries:
                 named = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
@@ -92,16 +87,12 @@ class TextFolder(FileReader):
             if names:
                 some = ", ".join(printable(name) for name in sorted(names)[:3])
                 many = show_count(len(names), f"{one} is", f"{several} are")
-                warn(f"{self._source.label}: {many} skipped, as only its .txt files are read ({some})")
+                self._warn(f"{many} skipped, as only its .txt files are read ({some})")
 
 
 def hash_of_folder(source: Source) -> str:
     """A hash of the names and bytes of a folder's files, in hex. Raises ManifestError."""
-    total = blake2b(digest_size=16)
-    for name in _names(source):
-        digest = Source(os.path.join(source.path, name), source.label).hash()  # noqa: PTH118
-        total.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
-    return total.hexdigest()
+    return hash_of_all((name, Source(os.path.join(source.path, name), source.label)) for name in _names(source))  # noqa: PTH118
 
 
 def _names(source: Source) -> list[str]:
@@ -114,7 +105,7 @@ def _names(source: Source) -> list[str]:
         raise source.unreadable(error) from None
     if not names:
         mend = f"name one that has: {source.label.rstrip('/')}/{printable(below)}" if below else _ONE_EACH
-        raise failure(source.label, 0, 0, "has no .txt files in it", mend)
+        raise source.failure("has no .txt files in it", mend)
     return sorted(names, key=natural)
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from batcher.core.errors import Mistake
 from batcher.core.job import canonical_json
 from batcher.core.suggest import printable
 from batcher.manifest.schema.inputs import ModelInputs
@@ -23,13 +24,11 @@ _MOST_LISTED = 100_000  # values of a range that stands in a list with others
 _MOST_CHECKED = 10_000  # values of a range that are checked one by one; of a longer one, the ends
 
 
-class BadAxis(ValueError):
-    """``what`` is wrong with a spec, and how to fix it (``mend``)."""
+class BadAxis(Mistake):
+    """A spec of an axis, or a number of copies, that can't be used."""
 
     def __init__(self, what: str, mend: str) -> None:
-        super().__init__(f"{what}: {mend}")
-        self.what = what
-        self.mend = mend
+        super().__init__(0, what, mend)
 
 
 class Axis:
@@ -98,17 +97,17 @@ def axis_of_flag(name: str, text: str, model_inputs: ModelInputs) -> Axis:
 
 def _values(name: str, spec: Any, model_inputs: ModelInputs, *, flag: bool = False) -> Sequence[Any]:
     """One part of a spec: a range for ``A..B``, a draw for ``random:MANY:FROM`` of a flag, else a single value."""
-    if isinstance(spec, str) and model_inputs.takes_ranges(name):
+    if isinstance(spec, str) and model_inputs.of(name).takes_ranges:
         if flag and (match := _RANDOM.match(spec)):
             return _drawn(name, {"random": int(match[1]), "from": int(match[2])}, model_inputs)
         if (values := _range(spec, flag=flag)) is not None:
             return values
     if flag:
         try:
-            return [model_inputs.convert(name, spec)]
+            return [model_inputs.of(name).convert(spec)]
         except ValueError as error:
             raise BadAxis(str(error), "give values of the right type") from None
-    return [model_inputs.normal(name, spec)]
+    return [model_inputs.of(name).normal(spec)]
 
 
 def _range(spec: str, *, flag: bool) -> range | None:
@@ -150,9 +149,9 @@ def _drawn(name: str, spec: dict[str, Any], model_inputs: ModelInputs) -> Sequen
     if type(many) is not int or type(start) is not int:
         what = "random and from must be integers" if "from" in spec else "a draw without `from` could not be repeated"
         raise BadAxis(what, "write {random: 20, from: 7}: 20 seeds, with the same `from` the same ones")
-    if not model_inputs.takes_ranges(name):
+    if not model_inputs.of(name).takes_ranges:
         raise BadAxis("only integers can be drawn", "list the values")
-    among = model_inputs.drawn_from(name)
+    among = model_inputs.of(name).drawn_from
     most = min(len(among), MOST)
     if not 1 <= many <= most:
         mend = f"draw 1 to {most:,} values" if most else "list the values: the model accepts none from 0 to 2^31 - 1"

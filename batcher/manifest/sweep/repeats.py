@@ -39,13 +39,13 @@ class Repeats:
 
     def read(self, times: Any) -> Repeat:
         """``times``, from YAML data or a flag, as a Repeat. Raises BadAxis."""
-        if not self.model_inputs.knows("seed") or not self.model_inputs.takes_ranges("seed"):
+        if not self.model_inputs.knows("seed") or not self.model_inputs.of("seed").takes_ranges:
             raise BadAxis("the model takes no seed, and copies would all be the same request", "remove it")
         if self.seed_is_taken:
             mend = "keep one of them (matrix, zip, include, defaults and --set can give seeds)"
             where = f" in the group `{self.group}`" if self.group else ""
             raise BadAxis(f"`repeat` draws seeds, and `seed` is already given{where}", mend)
-        among = self.model_inputs.drawn_from("seed")
+        among = self.model_inputs.of("seed").drawn_from
         most = min(len(among), MOST)
         if type(times) is not int or not 1 <= times <= most:
             raise BadAxis("`repeat` is a number of copies", f"write a number from 1 to {most:,}")

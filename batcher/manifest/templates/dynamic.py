@@ -72,7 +72,7 @@ class Dynamic:
             text = template.read()
             self._bounded(text)
         except BadTemplate as error:
-            place, where = _place(row, prompt, error.at)
+            place, where = _place(row, prompt, error.column - 1)
             problems.add(*place, error.what + where, error.mend)
             return False
         except ManifestError as error:

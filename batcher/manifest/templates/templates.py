@@ -10,6 +10,7 @@ backslash is text itself, as ``\(`` is in prompts with weights.
 import re
 from collections.abc import Callable
 
+from batcher.core.errors import Mistake
 from batcher.manifest.schema.words import shown
 from batcher.manifest.templates.choices import MOST_WAYS, Choice, Text
 
@@ -27,14 +28,11 @@ _ODD_PICKS = re.compile(r"[^{}|$]{0,20}\$\$")
 Listed = Callable[[str, int, int], Choice]  # name of a list, where it is named, how deep: its lines
 
 
-class BadTemplate(Exception):
-    """``what`` is wrong with a template, how to fix it (``mend``), and ``at`` which character, from 0."""
+class BadTemplate(Mistake):
+    """A dynamic prompt, or a line of a list, that can't be read. at: which character, from 0."""
 
     def __init__(self, at: int, what: str, mend: str) -> None:
-        super().__init__(what)
-        self.at = at
-        self.what = what
-        self.mend = mend
+        super().__init__(at + 1, what, mend)
 
 
 def is_dynamic(text: str) -> bool:

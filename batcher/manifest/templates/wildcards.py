@@ -9,12 +9,11 @@ the encodings of prompt files.
 import os
 import re
 from collections.abc import Iterator
-from hashlib import blake2b
 
 from batcher.core.errors import ManifestError, Problem
 from batcher.core.suggest import printable, suggestion
-from batcher.manifest.problems import Problems, failure
-from batcher.manifest.readers.source import Source
+from batcher.manifest.problems import Problems
+from batcher.manifest.readers.source import Source, hash_of_all
 from batcher.manifest.templates.choices import MANY, Choice, Text
 from batcher.manifest.templates.templates import BadTemplate, Template, different
 
@@ -37,10 +36,7 @@ class Wildcards:
 
     def digest(self) -> str:
         """The hash of the names and bytes of every list in the folder, in hex. Raises ManifestError."""
-        total = blake2b(digest_size=16)
-        for name in sorted(self._names(_MOST_HASHED)):
-            total.update(f"{name}\0{self._source(name).hash()}\n".encode(errors="surrogateescape"))
-        return total.hexdigest()
+        return hash_of_all((name, self._source(name)) for name in sorted(self._names(_MOST_HASHED)))
 
     def _source(self, name: str) -> Source:
         path = os.path.join(self._folder, *name.split("/")) + _EXTENSION  # noqa: PTH118  a text, which may be odd
@@ -128,17 +124,17 @@ class Wildcards:
                 if not value or value.startswith("#"):
                     continue
                 if len(options) == _MOST_LINES:
-                    raise failure(source.label, line, 1, f"more than {_MOST_LINES:,} lines in a list", "split it")
+                    raise source.failure(f"more than {_MOST_LINES:,} lines in a list", "split it", line, 1)
                 try:
                     options.append(Template(value, self.choice, depth=depth).read_line())
                 except BadTemplate as error:
-                    problems.add(source.label, line, text.index(value) + error.at + 1, error.what, error.mend)
+                    problems.add(source.label, line, text.index(value) + error.column, error.what, error.mend)
                 except ManifestError as error:
                     problems.take(error)
         problems.raise_if_any()
         if not options:
-            raise failure(source.label, 0, 0, "is an empty list", "write one choice a line")
+            raise source.failure("is an empty list", "write one choice a line")
         choice = Choice(*different(options))
         if choice.size > MANY:
-            raise failure(source.label, 0, 0, "is a list that grows without bounds", "name fewer lists in its lines")
+            raise source.failure("is a list that grows without bounds", "name fewer lists in its lines")
         return choice

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batcher.core.suggest import printable, suggestion
-from batcher.manifest.problems import Problems, failure
+from batcher.manifest.problems import Problems
 from batcher.manifest.readers.meanings import kind_of_name
 from batcher.manifest.readers.source import Source
-from batcher.manifest.schema.inputs import COMMON
+from batcher.manifest.schema.input import COMMON
 from batcher.manifest.yaml.node import Node
 from batcher.manifest.yaml.tree import read_tree
 
@@ -57,10 +57,10 @@ class Document:
     shares_prompts: bool = False
 
     def add(self, node: Node, what: str, mend: str) -> None:
-        self.problems.add(self.label, node.line, node.column, what, mend)
+        self.problems.add(self.label, *node.place, what, mend)
 
     def doubt(self, node: Node, what: str, mend: str) -> None:
-        self.problems.doubt(self.label, node.line, node.column, what, mend)
+        self.problems.doubt(self.label, *node.place, what, mend)
 
     def warn(self, node: Node, what: str) -> None:
         self.problems.warn(f"{self.label}:{node.line}:{node.column}: {what}")
@@ -92,14 +92,14 @@ def read_document(source: Source) -> Document:
     with source.text() as stream:
         text = stream.read(_LONGEST + 1)
         if len(text) > _LONGEST:
-            raise failure(source.label, 0, 0, "is too long for YAML", "put the prompts into a CSV, JSONL or text file")
+            raise source.failure("is too long for YAML", "put the prompts into a CSV, JSONL or text file")
     problems = Problems()
-    root = read_tree(text, source.label, problems)
+    root = read_tree(text, source, problems)
     if root is None or root.kind == "null":
-        raise failure(source.label, 0, 0, "is empty", "give it a `prompts:` list")
+        raise source.failure("is empty", "give it a `prompts:` list")
     if root.kind != "mapping":
         mend = "begin with `prompts:` and put the prompts below it; one prompt a line is --format txt"
-        raise failure(source.label, root.line, root.column, f"a manifest is a mapping, not {kind_of(root)}", mend)
+        raise source.failure(f"a manifest is a mapping, not {kind_of(root)}", mend, *root.place)
     document = Document(source.label, problems)
     document.sections = {name: node for name, (_, node) in document.mapping(root, "the manifest", _TOP).items()}
     _read_model(document)
@@ -151,7 +151,7 @@ def _read_model(document: Document) -> None:
     if "prompt_input" in document.sections:
         document.prompt_input = text_of(document, document.sections["prompt_input"], "`prompt_input`")
     if (node := document.sections.get("media")) is not None and (url := text_of(document, node, "`media`")):
-        document.media = RunOption(url, document.label, node.line, node.column)
+        document.media = RunOption(url, document.label, *node.place)
 
 
 def _read_run(document: Document) -> None:
@@ -166,7 +166,7 @@ def _read_run(document: Document) -> None:
         elif value.kind in {"list", "mapping"} or not value.text:
             document.add(value, f"`{option}` needs one value, not {kind_of(value)}", "write it as on the command line")
         else:
-            document.run[option] = RunOption(value.text, document.label, value.line, value.column)
+            document.run[option] = RunOption(value.text, document.label, *value.place)
 
 
 def read_output(document: Document) -> None:

@@ -4,11 +4,10 @@ import os
 from dataclasses import replace
 
 from batcher.core.suggest import printable
-from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.templates.dynamic import MOST, Dynamic
 from batcher.manifest.templates.wildcards import Wildcards
 from batcher.manifest.yaml.document import Document, kind_of
-from batcher.manifest.yaml.named import ELSEWHERE, printable_path
+from batcher.manifest.yaml.named import ELSEWHERE, NamedFiles, printable_path
 from batcher.manifest.yaml.node import Node
 
 _KEYS = ("wildcards", "most", "sample", "from")
@@ -16,17 +15,11 @@ _FOLDER = "wildcards"
 
 
 class Dynamics:
-    """Reads ``dynamic``. base: the folder that names are relative to; None for a manifest from a URL."""
+    """Reads ``dynamic``. files: those that the manifest names."""
 
-    def __init__(self, document: Document, model_inputs: ModelInputs, base: str | None) -> None:
-        self._document, self._base = document, base or ""
-        self._is_elsewhere = base is None
-        self._is_ours = model_inputs.schema is None or "dynamic" not in model_inputs.schema.inputs
+    def __init__(self, document: Document, files: NamedFiles) -> None:
+        self._document, self._files = document, files
         self._folders: dict[str, Wildcards] = {}
-
-    def means_templates(self, name: str) -> bool:
-        """Whether a key is batcher's ``dynamic``, and not an input of the model."""
-        return name == "dynamic" and self._is_ours
 
     def for_all(self, *, flag: bool) -> Dynamic | None:
         """How all prompts of the manifest are expanded, None for no templates. flag: whether ``--dynamic`` is given."""
@@ -62,9 +55,9 @@ class Dynamics:
     def _with_folder(self, dynamic: Dynamic, node: Node) -> Dynamic:
         if node.kind != "text" or not node.text.strip() or "\0" in node.text:
             self._document.add(node, f"`wildcards` is a folder, not {kind_of(node)}", "name the folder with the lists")
-        elif self._is_elsewhere:
+        elif self._files.is_elsewhere:
             self._document.add(node, *ELSEWHERE)
-        elif not os.path.isdir(_beside(self._base, node.text)):  # noqa: PTH112
+        elif not os.path.isdir(self._files.path(node.text)):  # noqa: PTH112
             what = f"there is no folder `{printable(node.text)}`"
             self._document.add(node, what, "paths are relative to the manifest")
         else:
@@ -72,7 +65,7 @@ class Dynamics:
         return dynamic
 
     def _lists(self, name: str) -> Wildcards:
-        folder = _beside(self._base, name)
+        folder = self._files.path(name)
         return self._folders.setdefault(folder, Wildcards(folder, printable_path(folder)))
 
     def _number(self, node: Node, name: str, least: int, most: int) -> int | None:
@@ -81,7 +74,3 @@ class Dynamics:
         mend = f"write a number from {least:,} to {most:,}"
         self._document.add(node, f"`{name}` is a number, not {kind_of(node)}", mend)
         return None
-
-
-def _beside(base: str, name: str) -> str:
-    return os.path.join(base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd

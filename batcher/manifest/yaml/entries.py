@@ -98,7 +98,7 @@ class Entries(Sections):
 
     @property
     def _takes_files(self) -> bool:
-        return self.model_inputs.takes_files("prompt") is not None
+        return self.model_inputs.of("prompt").takes is not None
 
     def read(self) -> list[Entry]:
         """The entries in order. What is wrong goes to the document's problems."""
@@ -139,7 +139,7 @@ class Entries(Sections):
             self.document.add(self.document.place, what, "add a `prompts:` list to it, or one for all at the top")
 
     def _prompt(self, node: Node, inline: Inline) -> Row | None:
-        label, here = self.document.label, (node.line, node.column)
+        label, here = self.document.label, node.place
         if node.kind == "text" or self._is_media(node):
             self._look_at(node)
             places = {"": here, "prompt": here}
@@ -148,7 +148,7 @@ class Entries(Sections):
             self._not_a_prompt(node)
             return None
         before = self.document.problems.total
-        places = {"": here, **{name: (value.line, value.column) for name, (_, value) in node.pairs.items()}}
+        places = {"": here, **{name: value.place for name, (_, value) in node.pairs.items()}}
         row = Row(label, node.line, {}, None, {}, {}, inline, places, self.copies)
         for name, (key, value) in node.pairs.items():
             self._prompt_key(row, name, key, value)
@@ -157,7 +157,7 @@ class Entries(Sections):
 
     def _expands(self, row: Row, node: Node) -> bool:
         """Expands the prompt of a row where it is a template; False with a problem."""
-        own = node.get("dynamic") if self.dynamics.means_templates("dynamic") else None
+        own = node.get("dynamic") if self.model_inputs.is_key("dynamic", "dynamic") else None
         dynamic = self.dynamics.read(own, self.dynamic) if own else self.dynamic
         return dynamic is None or dynamic.expand(row, self.model_inputs, self.document.problems)
 
@@ -174,9 +174,9 @@ class Entries(Sections):
             row.meta = self._meta(value)
         elif name == "vars":
             row.vars = VarTexts(self.document, self.files).read(value, row.raw)
-        elif self.model_inputs.means_copies(name):
+        elif self.model_inputs.is_key(name, "repeat"):
             row.repeat = self._copies(key, value, row.raw)
-        elif not self.dynamics.means_templates(name) and self._is_input(name, key, _PROMPT_KEYS):
+        elif not self.model_inputs.is_key(name, "dynamic") and self._is_input(name, key, _PROMPT_KEYS):
             self.value_into(row.inputs, name, value)
 
     def _copies(self, key: Node, value: Node, names: Collection[str]) -> Repeat | None:
@@ -239,7 +239,7 @@ class Entries(Sections):
         carried, dynamic = Carried(repeat=self.copies, aside=self.aside), self.dynamic
         options: dict[str, str] = {}
         for name, (key, value) in node.pairs.items():
-            carried.places[name] = (self.document.label, value.line, value.column)
+            carried.places[name] = (self.document.label, *value.place)
             if name == "meta":
                 # `meta: [model, width]` names columns that are plain metadata. A mapping is what each prompt gets.
                 columns = {item.text for item in value.items if item.kind not in {"list", "mapping"}}
@@ -248,12 +248,12 @@ class Entries(Sections):
                     carried.meta.update(self._meta(item))
             elif name == "vars":
                 carried.vars.update(VarTexts(self.document, self.files).read(value, places))
-            elif self.model_inputs.means_copies(name):
+            elif self.model_inputs.is_key(name, "repeat"):
                 carried = replace(carried, repeat=self._copies(key, value, node.pairs))
             elif name in {"file", "prompt_column", "format"}:
                 text = text_of(self.document, value, f"`{name}`")
                 options.update({name: text} if text is not None else {})
-            elif self.dynamics.means_templates(name):
+            elif self.model_inputs.is_key(name, "dynamic"):
                 dynamic = self.dynamics.read(value, self.dynamic)
             elif name in {"prompt", "id"}:
                 self.document.add(key, f"`{name}` beside `file`: each prompt of the file has its own", "remove it")

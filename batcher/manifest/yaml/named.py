@@ -24,16 +24,17 @@ class NamedFiles:
     """
 
     def __init__(self, base: str | None) -> None:
-        self._base = base
+        self._base = base or ""
+        self.is_elsewhere = base is None
         self.opened: dict[str, tuple[Source, str]] = {}
         self.texts: dict[tuple[str, ...], tuple[str, ...] | None] = {}
 
-    def _path(self, name: str) -> str:
-        return os.path.join(self._base or "", os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
+    def path(self, name: str) -> str:
+        return os.path.join(self._base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
 
     def is_there(self, name: str) -> bool:
-        path = self._path(name)
-        return self._base is not None and "\0" not in path and os.path.isfile(path)  # noqa: PTH113
+        path = self.path(name)
+        return not self.is_elsewhere and "\0" not in path and os.path.isfile(path)  # noqa: PTH113
 
     def find(self, document: Document, node: Node, options: Mapping[str, str]) -> tuple[Source, str] | None:
         """File and format of a mapping with ``file`` and perhaps ``format``; None with a problem.
@@ -43,10 +44,10 @@ class NamedFiles:
         if "file" not in options:
             return None
         name, value = options["file"], node.pairs["file"][1]
-        if self._base is None:
+        if self.is_elsewhere:
             document.add(value, *ELSEWHERE)
             return None
-        path = self._path(name)
+        path = self.path(name)
         if "\0" in path or not os.path.exists(path):  # noqa: PTH110
             document.add(value, f"there is no file `{printable(name)}`", "paths are relative to the manifest")
             return None

@@ -24,6 +24,10 @@ class Node:
     size: int = 1
     lines: int = 1
 
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.line, self.column
+
     def get(self, key: str) -> "Node | None":
         pair = self.pairs.get(key)
         return pair[1] if pair else None

@@ -31,7 +31,7 @@ class Sections:
     def repeat(self, repeats: Repeats) -> Repeat | None:
         """The number of copies in ``defaults``."""
         node = self.document.sections.get("defaults")
-        value = node.get("repeat") if node and self.model_inputs.means_copies("repeat") else None
+        value = node.get("repeat") if node and self.model_inputs.is_key("repeat", "repeat") else None
         return self.repeat_of(value, repeats) if value else None
 
     def repeat_of(self, node: Node, repeats: Repeats) -> Repeat | None:
@@ -109,7 +109,7 @@ class Sections:
     def _inputs(self, node: Node, what: str) -> dict[str, Any]:
         inputs: dict[str, Any] = {}
         for name, (key, value) in self.document.mapping(node, what).items():
-            if what == "`defaults`" and self.model_inputs.means_copies(name):
+            if what == "`defaults`" and self.model_inputs.is_key(name, "repeat"):
                 continue
             if self.is_input(name, key, what) and self.value_into(inputs, name, value):
                 self.check(name, value, inputs[name])
@@ -127,10 +127,10 @@ class Sections:
 
     def value_into(self, values: dict[str, Any], name: str, node: Node) -> bool:
         """Puts the value of a node under its name, as the schema asks for it; False with a problem without one."""
-        if node.kind == "null" and not (node.text.strip() and self.model_inputs.takes_null(name)):
+        if node.kind == "null" and not (node.text.strip() and self.model_inputs.of(name).takes_null):
             self.document.add(node, f"`{name}` has no value", "give one, or remove the key")
             return False
-        values[name] = self.model_inputs.normal(name, node.value())
+        values[name] = self.model_inputs.of(name).normal(node.value())
         return True
 
     def check(self, name: str, node: Node, value: Any) -> None:
@@ -138,9 +138,8 @@ class Sections:
             self.document.add(node, f"`{name}` {reason}", self.mend(name, node))
 
     def mend(self, name: str, node: Node) -> str:
-        schema = self.model_inputs.schema
         unquoted = not node.quoted and node.kind not in {"text", "list", "mapping"}
-        if unquoted and schema and schema.takes_text(name) and schema.allowed(name) is None:
+        if unquoted and self.model_inputs.of(name).is_free_text:
             return f'put it in quotes: "{printable(node.text)}"'
         ratio = re.fullmatch(r"0?([0-9]{1,2}):0?([0-9]{1,2})", node.text)
         if ratio and not self.model_inputs.wrong(name, f"{ratio[1]}:{ratio[2]}"):
@@ -170,9 +169,8 @@ class Sections:
 
     def _item(self, name: str, node: Node, value: Any) -> Node:
         """The element of a list that a value comes from; the node itself without one."""
-        mark = identity(value)
-        items = node.items if node.kind == "list" else []
-        return next((i for i in items if identity(self.model_inputs.normal(name, i.value())) == mark), node)
+        mark, normal = identity(value), self.model_inputs.of(name).normal
+        return next((item for item in node.items if identity(normal(item.value())) == mark), node)
 
     def _warn_of_strangers(self, name: str, excluded: Axis, axis: Axis, node: Node) -> None:
         if not any(value in axis for value in excluded):

@@ -14,7 +14,8 @@ import yaml
 
 from batcher.core.errors import ManifestError
 from batcher.core.suggest import printable
-from batcher.manifest.problems import Problems, failure
+from batcher.manifest.problems import Problems, position
+from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
 from batcher.manifest.yaml.node import WORDS, Node
 
@@ -29,34 +30,29 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?\Z")
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
 
-def read_tree(text: str, label: str, problems: Problems) -> Node | None:
+def read_tree(text: str, source: Source, problems: Problems) -> Node | None:
     """The root of a YAML text, None for an empty one.
 
-    label: how messages name the file. What is wrong but readable (duplicate keys) goes to ``problems``. Raises
+    source: the file of the text. What is wrong but readable (duplicate keys) goes to ``problems``. Raises
     ManifestError where reading can't go on.
     """
     try:
         try:
-            return _Builder(label, problems, text).build(yaml.parse(text, Loader=_LOADER))
+            return _Builder(source, problems, text).build(yaml.parse(text, Loader=_LOADER))
         except yaml.MarkedYAMLError as error:
             if "nesting depth" not in str(error.problem):
                 raise
             # The C parser gives up far ahead of its events. With the Python parser the message has a place.
-            return _Builder(label, problems, text).build(yaml.parse(text, Loader=yaml.SafeLoader))
+            return _Builder(source, problems, text).build(yaml.parse(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
-        raise _syntax(error, text, label) from None
+        raise _syntax(error, text, source) from None
     except yaml.reader.ReaderError as error:
-        line, column = _place(text, error.position)
         what = f"a character that YAML does not allow ({shown(text[error.position : error.position + 1])})"
-        raise failure(label, line, column, what, 'write it escaped, in double quotes: "\\x07"') from None
+        mend = 'write it escaped, in double quotes: "\\x07"'
+        raise source.failure(what, mend, *position(text, error.position)) from None
 
 
-def _place(text: str, offset: int) -> tuple[int, int]:
-    before = text[:offset]
-    return before.count("\n") + 1, offset - before.rfind("\n")
-
-
-def _syntax(error: yaml.MarkedYAMLError, text: str, label: str) -> ManifestError:
+def _syntax(error: yaml.MarkedYAMLError, text: str, source: Source) -> ManifestError:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = re.split(r"\r\n|\r|\n", text.rstrip())
@@ -65,20 +61,21 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, label: str) -> ManifestError
     here = lines[line - 1]
     what = "not valid YAML: " + ", ".join(part for part in (error.context, error.problem) if part)
     if "\t" in here[: max(column, len(here) - len(here.lstrip()))]:
-        return failure(label, line, here.index("\t") + 1, what, "YAML is indented with spaces: replace the tab")
+        return source.failure(what, "YAML is indented with spaces: replace the tab", line, here.index("\t") + 1)
+    mend = "check the indentation, and put texts with special characters in quotes"
     if "mapping values" in what:
-        return failure(label, line, column, what, "put a text with a colon in it in quotes")
-    return failure(label, line, column, what, "check the indentation, and put texts with special characters in quotes")
+        mend = "put a text with a colon in it in quotes"
+    return source.failure(what, mend, line, column)
 
 
 class _Builder:
     """Makes nodes of the events of one text.
 
-    label: how messages name the file. problems: gets what is wrong but readable. text: the whole YAML text.
+    source: its file. problems: gets what is wrong but readable. text: the whole YAML text.
     """
 
-    def __init__(self, label: str, problems: Problems, text: str) -> None:
-        self._label = label
+    def __init__(self, source: Source, problems: Problems, text: str) -> None:
+        self._source = source
         self._lines = re.split(r"\r\n|\r|\n", text) if " #" in text else []
         self._problems = problems
         self._anchors: dict[str, Node | None] = {}  # None: its node is not complete
@@ -90,7 +87,7 @@ class _Builder:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if is_second:
-                    raise self._failure(_at(event), "a second YAML document", "remove the `---` line")
+                    raise self._source.failure("a second YAML document", "remove the `---` line", *_at(event))
                 is_second = True
             elif isinstance(event, yaml.NodeEvent):
                 root = self._node(event, events, 0)
@@ -115,7 +112,7 @@ class _Builder:
         kind = "list" if isinstance(start, yaml.SequenceStartEvent) else "mapping"
         self._refuse_tag(start, f"tag:yaml.org,2002:{'seq' if kind == 'list' else 'map'}")
         if depth >= _DEEPEST:
-            raise self._failure(_at(start), f"nested more than {_DEEPEST} deep", "a manifest needs five levels")
+            raise self._source.failure(f"nested more than {_DEEPEST} deep", "a manifest needs five levels", *_at(start))
         if start.anchor:
             self._anchors[start.anchor] = None
         node, key = Node(kind, *_at(start)), None
@@ -127,7 +124,7 @@ class _Builder:
             if node.size > self._written + _MOST_EXPANDED:
                 what = f"its aliases stand for more than {_MOST_EXPANDED:,} values"
                 mend = "write the values out, or put them in a file"
-                raise self._failure((node.line, node.column), what, mend)
+                raise self._source.failure(what, mend, *node.place)
             if kind == "list":
                 node.items.append(part)
             elif key is None:
@@ -143,7 +140,7 @@ class _Builder:
         if not event.implicit[0] or end.line >= len(self._lines):
             return
         if _NO_COMMENT.match(self._lines[end.line], end.column):
-            what = f"{self._label}:{end.line + 1}:{end.column + 1}: the text ends here, at a # after a space"
+            what = f"{self._source.label}:{end.line + 1}:{end.column + 1}: the text ends here, at a # after a space"
             self._problems.warn(f"{what}, which begins a comment: put it in quotes if the # belongs to it")
 
     def _refuse_tag(self, event: Any, allowed: str) -> None:
@@ -153,14 +150,14 @@ class _Builder:
     def _aliased(self, event: Any) -> Node:
         name = printable(event.anchor)
         if event.anchor not in self._anchors:
-            raise self._failure(_at(event), f"the alias *{name} has no anchor", f"define &{name} above it")
+            raise self._source.failure(f"the alias *{name} has no anchor", f"define &{name} above it", *_at(event))
         node = self._anchors[event.anchor]
         if node is None:
-            raise self._failure(_at(event), "an alias inside of what it stands for", "write the value out")
+            raise self._source.failure("an alias inside of what it stands for", "write the value out", *_at(event))
         return node
 
     def _pair(self, parent: Node, key: Node, node: Node) -> None:
-        place = key.line, key.column
+        place = key.place
         if key.kind in {"list", "mapping"}:
             self._add(place, f"a {key.kind} as a key", "use a name as the key")
         elif key.text == "<<" and not key.quoted:
@@ -177,16 +174,13 @@ class _Builder:
         """``<<: *base``: the keys of the base that the mapping does not have itself, above or below this line."""
         for base in node.items if node.kind == "list" else [node]:
             if base.kind != "mapping":
-                self._add((key.line, key.column), "`<<` without a mapping", "give it an alias to a mapping")
+                self._add(key.place, "`<<` without a mapping", "give it an alias to a mapping")
                 return
             for name, (_, value) in base.pairs.items():
                 parent.pairs.setdefault(name, (key, value))
 
     def _add(self, place: tuple[int, int], what: str, mend: str) -> None:
-        self._problems.add(self._label, *place, what, mend)
-
-    def _failure(self, place: tuple[int, int], what: str, mend: str) -> ManifestError:
-        return failure(self._label, *place, what, mend)
+        self._problems.add(self._source.label, *place, what, mend)
 
 
 def _at(event: Any) -> tuple[int, int]:

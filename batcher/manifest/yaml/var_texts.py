@@ -36,7 +36,7 @@ class VarTexts:
         """The texts of each var. places: gets line and column of each, as ``vars.NAME``."""
         texts: dict[str, tuple[str, ...]] = {}
         for name, (key, value) in self._document.mapping(node, "`vars`").items():
-            places[f"vars.{name}"] = (key.line, key.column)
+            places[f"vars.{name}"] = key.place
             if not name or set(name) & set("{}"):
                 self._document.add(
                     key, f"`{printable(name)}` can't be the name of a var", "use letters, digits and `_`"

@@ -23,10 +23,11 @@ async def check_inputs(
 
     schema: of the model, None if unknown. which: ``--check-inputs``: auto, all or none. limit: as ``--limit``.
     """
-    if which == "none" or schema is None or not schema.media_inputs:
+    takes = {name: one.takes for name, one in schema.inputs.items() if one.takes} if schema else {}
+    if which == "none" or not takes:
         return ()
-    urls = _chosen(_urls(connection, schema.media_inputs, limit), everything=which == "all")
-    findings = await look_at({url: schema.wanted(name) for url, (_, _, name) in urls.items()})
+    urls = _chosen(_urls(connection, takes, limit), everything=which == "all")
+    findings = await look_at({url: takes[name] for url, (_, _, name) in urls.items()})
     problems, warnings = [], []
     for url, finding in findings.items():
         file, line, name = urls[url]

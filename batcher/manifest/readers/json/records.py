@@ -67,7 +67,7 @@ class Records(JsonLines):
 
     def _whole(self) -> Iterator[tuple[int, Any]]:
         with self._source.text() as stream:
-            window = Window(stream, self._source.label)
+            window = Window(stream, self._source)
             line, self._column = window.place()
             value, self._text = window.value()
             window.finish()
@@ -87,9 +87,9 @@ class Records(JsonLines):
             what = f"`prompt_id` must be text and `meta` an object, not {described(ident)} and {described(meta)}"
             self._add(line, "prompt_id", what, "give the record as the run wrote it")
             return None
-        own = {name: self._reading.model_inputs.normal(name, given) for name, given in value["inputs"].items()}
+        own = {name: self._reading.model_inputs.of(name).normal(given) for name, given in value["inputs"].items()}
         meta = {**self._reading.carried.meta, **(meta or {})}
-        return self._reading.row(self._source.label, line, own, self, own, ident=ident or None, meta=meta)
+        return self._row_of(line, own, own, ident=ident or None, meta=meta)
 
     def _is_of_the_model(self, model: Any, line: int) -> bool:
         wanted = self._reading.model_inputs.model

@@ -11,10 +11,10 @@ from typing import Any
 
 from batcher.core.errors import ManifestError
 from batcher.core.suggest import fold_name, printable
-from batcher.manifest.problems import failure
+from batcher.manifest.problems import position
 from batcher.manifest.readers.columns import Layout, no_id, note_columns
 from batcher.manifest.readers.json.shapes import has_texts, jq_key, of_document, of_entry, of_first_line, of_row
-from batcher.manifest.readers.json.text import DECODER, Window, position, reason
+from batcher.manifest.readers.json.text import DECODER, Window, reason
 from batcher.manifest.readers.meanings import kind_of_name
 from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.rows import Row
@@ -49,7 +49,7 @@ class _Objects(FileReader):
         if not self._is_sound(value, line):
             return None
         if isinstance(value, str):
-            return self._reading.row(self._source.label, line, {"prompt": value}, self, ident=key)
+            return self._row_of(line, {"prompt": value}, ident=key)
         if not isinstance(value, dict):
             mend = 'name its values: {"prompt": ...}' if isinstance(value, list) else "put it in quotes"
             self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", mend)
@@ -62,10 +62,10 @@ class _Objects(FileReader):
             own["prompt"] = value[columns.prompt]
         for name, column in columns.inputs:
             if value[column] is not None:
-                own[name] = self._reading.model_inputs.normal(name, value[column])
+                own[name] = self._reading.model_inputs.of(name).normal(value[column])
         ident = key if key is not None else self._ident(value, columns, line)
         meta = self._meta(value, columns, keyed=key is not None)
-        row = self._reading.row(self._source.label, line, own, self, columns, ident=ident, meta=meta)
+        row = self._row_of(line, own, columns, ident=ident, meta=meta)
         given = {kind: (name, value[name]) for kind, name in columns.special if value[name] not in (None, "")}
         for name, what, mend in self._carry_out(row, given):
             self._add(line, name, what, mend, kind=f"column {name}")
@@ -169,7 +169,7 @@ class JsonLines(_Objects):
                     value = DECODER.decode(text)
                 except json.JSONDecodeError as error:
                     if line == 1 and (wrong := of_first_line(text)) is not None:
-                        raise failure(self._source.label, 1, 1, *wrong) from None
+                        raise self._source.failure(*wrong, 1, 1) from None
                     self._broken(line, error.pos + 1, error.msg)
                 except (ValueError, RecursionError) as error:
                     self._broken(line, 1, reason(error))
@@ -185,11 +185,10 @@ class JsonDocument(_Objects):
     """One JSON list of prompts, or one JSON object of ids and prompts."""
 
     def rows(self) -> Iterator[Row]:
-        label = self._source.label
         if (wrong := of_document(self._source.start())) is not None:
-            raise failure(label, 1, 1, *wrong)
+            raise self._source.failure(*wrong, 1, 1)
         with self._source.text() as stream:
-            window = Window(stream, label)
+            window = Window(stream, self._source)
             keys: dict[str, int] = {}  # by id, its place
             is_keyed = window.take("a list or an object of prompts", "[{") == "{"
             close = "}" if is_keyed else "]"
@@ -201,9 +200,9 @@ class JsonDocument(_Objects):
                 line, self._column = window.place()
                 value, self._text = window.value()
                 if wrong := no_id(key, value, self._reading.prompt_column):
-                    raise failure(label, line, self._column, *wrong)
+                    raise self._source.failure(*wrong, line, self._column)
                 if key is not None and (self._is_no_entry(key, value) or (is_first and self._lacks_prompt(value))):
-                    raise failure(label, line, self._column, *self._shape(window, key, value))
+                    raise self._source.failure(*self._shape(window, key, value), line, self._column)
                 if (row := self._row(value, line, key)) is not None:
                     yield row
                 is_first, sign = False, window.take(f"`,` or `{close}`", "," + close)
@@ -249,7 +248,7 @@ class JsonDocument(_Objects):
         place = window.place()
         key, _ = window.value()
         if not isinstance(key, str) or not _is_text(key):
-            raise failure(self._source.label, *place, "a key that is not text", "put it in quotes, as it is read")
+            raise self._source.failure("a key that is not text", "put it in quotes, as it is read", *place)
         window.take("`:`", ":")
         return key
 

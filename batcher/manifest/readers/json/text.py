@@ -10,8 +10,8 @@ from typing import Any
 
 from batcher.core.errors import ManifestError
 from batcher.core.suggest import printable
-from batcher.manifest.problems import failure
-from batcher.manifest.readers.source import LONGEST_LINE
+from batcher.manifest.problems import position
+from batcher.manifest.readers.source import LONGEST_LINE, Source
 from batcher.manifest.schema.words import shown
 
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -47,12 +47,12 @@ DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse
 class Window:
     """A part of a JSON text that moves forward with what is read of it.
 
-    stream: the text. label: how messages name the file.
+    stream: the text of the source.
     Every method raises ManifestError for what is not JSON.
     """
 
-    def __init__(self, stream: Any, label: str) -> None:
-        self._stream, self._label = stream, label
+    def __init__(self, stream: Any, source: Source) -> None:
+        self._stream, self._source = stream, source
         self._text, self._at, self._ended = "", 0, False
         self._line, self._column = 1, 1
 
@@ -120,15 +120,7 @@ class Window:
 
     def _failure(self, what: str) -> ManifestError:
         mend = "give a JSON list of prompts, or a JSON object of ids and prompts"
-        return failure(self._label, self._line, self._column, what, mend)
-
-
-def position(text: str, offset: int, line: int, column: int) -> tuple[int, int]:
-    """Line and column of an offset in a text. line, column: of its beginning, from 1."""
-    newline = text.rfind("\n", 0, offset)
-    if newline < 0:
-        return line, column + offset
-    return line + text.count("\n", 0, offset), offset - newline
+        return self._source.failure(what, mend, self._line, self._column)
 
 
 def reason(error: Exception) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.core.suggest import printable
 from batcher.manifest.extras import install_command
-from batcher.manifest.problems import MOST, failure
-from batcher.manifest.readers.source import LONGEST_LINE
+from batcher.manifest.problems import MOST
+from batcher.manifest.readers.source import LONGEST_LINE, Source
 from batcher.manifest.readers.tables.table import CellTable
 
 _BATCH_BYTES, _MOST_ROWS = 4 * 2**20, 128  # at once; few rows, as metadata counts a text in a dictionary only once
@@ -30,15 +30,15 @@ class ParquetTable(CellTable):
         """Raises ManifestError."""
         if find_spec("pyarrow") is None:
             what = "is read with pyarrow, which is not installed"
-            raise failure(self._source.label, 0, 0, what, install_command("parquet"))
+            raise self._source.failure(what, install_command("parquet"))
         import pyarrow.parquet as pq  # noqa: PLC0415  an extra
 
-        with _readable(self._source.label):
+        with _readable(self._source):
             schema = pq.read_schema(self._source.path)
             left_out = [field.name for field in schema if _holds_bytes(field.type)]
             if len(schema) > _MOST_COLUMNS:
                 what = f"a table of {len(schema):,} columns"
-                raise failure(self._source.label, 0, 0, what, f"the maximum is {_MOST_COLUMNS:,}")
+                raise self._source.failure(what, f"the maximum is {_MOST_COLUMNS:,}")
             self._nested = any(field.type.num_fields for field in schema)
             file = pq.ParquetFile(self._source.path, buffer_size=_BUFFER, pre_buffer=False)
         self._refuse_bytes(left_out, list(schema.names))
@@ -52,17 +52,15 @@ class ParquetTable(CellTable):
         for name in left_out[:MOST]:
             if name in needed:
                 what = f"the column `{printable(name)}` holds bytes, not text"
-                mend = "write it as a column of strings"
+                mend, place = "write it as a column of strings", (1, names.index(name) + 1)
                 if name == columns.prompt:
-                    raise failure(self._source.label, 1, names.index(name) + 1, what, mend)
-                self._reading.problems.add(self._source.label, 1, names.index(name) + 1, what, mend)
+                    raise self._source.failure(what, mend, *place)
+                self._wrong(place, what, mend)
             else:
-                self._reading.model_inputs.warn(
-                    f"{self._source.label}: `{printable(name)}` holds bytes, and is left out"
-                )
+                self._warn(f"`{printable(name)}` holds bytes, and is left out")
 
     def _batches(self, file: Any, columns: list[str] | None) -> Iterator[Iterator[tuple[Any, ...]]]:
-        with _readable(self._source.label):
+        with _readable(self._source):
             for at in range(file.num_row_groups):
                 group = file.metadata.row_group(at)
                 each = max(1, group.total_byte_size // max(1, group.num_rows))
@@ -84,7 +82,7 @@ class ParquetTable(CellTable):
         if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
             if column.nbytes > LONGEST_LINE and pc.max(pc.binary_length(column)).as_py() > LONGEST_LINE:
                 what = f"has a cell of more than {LONGEST_LINE // 2**20} MB"
-                raise failure(self._source.label, 0, 0, what, "break it up: a prompt may have 1 MB at most")
+                raise self._source.failure(what, "break it up: a prompt may have 1 MB at most")
         elif pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
             column = column.cast(pa.string())
         elif not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
@@ -93,7 +91,7 @@ class ParquetTable(CellTable):
 
 
 @contextmanager
-def _readable(label: str) -> Iterator[None]:
+def _readable(source: Source) -> Iterator[None]:
     """Turn what Arrow raises for a file that is no Parquet, is damaged or too large into a ManifestError."""
     import pyarrow as pa  # noqa: PLC0415  an extra
 
@@ -104,7 +102,7 @@ def _readable(label: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         reason = printable(str(error).split("\n", 1)[0][:120]) or type(error).__name__
         what = f"can't be read as Parquet: {reason}"
-        raise failure(label, 0, 0, what, "check that the whole file is there, or write it again") from None
+        raise source.failure(what, "check that the whole file is there, or write it again") from None
 
 
 def _holds_bytes(kind: Any) -> bool:

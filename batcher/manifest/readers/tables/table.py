@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from batcher.core.suggest import printable
-from batcher.manifest.problems import MOST, failure
+from batcher.manifest.problems import MOST
 from batcher.manifest.readers.columns import Layout, no_prompt, note_columns
 from batcher.manifest.readers.reading import FileReader
 from batcher.manifest.readers.rows import Row, is_given
@@ -38,7 +38,7 @@ class Header:
         self.prompt = None if columns.prompt is None else at[columns.prompt]
         self.id = None if columns.id is None else at[columns.id]
         self.inputs: tuple[tuple[str, int, dict[str, str], bool], ...] = tuple(
-            (name, at[column], {}, model_inputs.takes_only_integers(name)) for name, column in columns.inputs
+            (name, at[column], {}, model_inputs.of(name).takes_only_integers) for name, column in columns.inputs
         )
         self.special = tuple((kind, name, at[name]) for kind, name in columns.special)
         self.meta = tuple((name, at[name]) for name in columns.meta)
@@ -75,7 +75,7 @@ class Table(FileReader):
         for name, what, mend in columns.wrong[:MOST]:
             self._wrong(self._place(line, names.index(name)), what, mend)
         if columns.prompt is None and reading.needs_prompt:
-            raise failure(label, *none, *no_prompt(names, reading.prompt_column, reading.model_inputs.prompt))
+            raise self._source.failure(*no_prompt(names, reading.prompt_column, reading.model_inputs.prompt), *none)
         note_columns(label, columns, reading.model_inputs, reading.carried.aside)
         return Header(names, columns, reading.model_inputs)
 
@@ -91,8 +91,7 @@ class Table(FileReader):
         if not is_certain or set(names) != header.written.keys():
             return False
         if names == list(header.written):
-            label = self._source.label
-            self._reading.model_inputs.warn(f"{label}:{line}: the header is repeated here, and is left out")
+            self._warn("the header is repeated here, and is left out", line)
         else:
             what = "another header, with its columns in another order"
             self._wrong((line, 1), what, "put each table into a file of its own", "another header")
@@ -123,13 +122,13 @@ class Table(FileReader):
                 continue
             try:
                 if type(cell) is not str:
-                    inputs[name] = model_inputs.normal(name, cell)
+                    inputs[name] = model_inputs.of(name).normal(cell)
                 elif is_integer and cell.isdecimal() and cell.isascii() and len(cell) < _LONGEST_INTEGER:
                     inputs[name] = int(cell)
                 elif cell in values:
                     inputs[name] = values[cell]
                 else:
-                    inputs[name] = value = model_inputs.convert(name, cell)
+                    inputs[name] = value = model_inputs.of(name).convert(cell)
                     if type(value) is str and len(values) < _MOST_KEPT and len(cell) <= _LONGEST_KEPT:
                         values[cell] = value
             except ValueError as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, TextIO
 
-from batcher.manifest.problems import failure
+from batcher.manifest.problems import position
 from batcher.manifest.readers.reading import Reading
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
@@ -44,7 +44,7 @@ class TextTable(Table):
             column = self._reading.prompt_column
             self._dialect = dialect_of(self._style, first, column, is_named=self._reading.is_named)
             if self._dialect.note:
-                self._reading.model_inputs.warn(f"{self._source.label}: {self._dialect.note}")
+                self._warn(self._dialect.note)
             lines = chain.from_iterable(self._kept(first[self._dialect.skipped :], stream))
             yield from self._read(csv.reader(lines, **self._dialect.options()))
 
@@ -97,11 +97,11 @@ class TextTable(Table):
         """The header. Raises ManifestError for a file without one, or without a column of prompts."""
         if not any(cells):
             self._reading.problems.raise_if_any()
-            raise failure(self._source.label, 0, 0, "is empty", "give a header line and a line for each prompt")
+            raise self._source.failure("is empty", "give a header line and a line for each prompt")
         if len(cells) > _MOST_COLUMNS or sum(map(len, cells)) > _LONGEST_HEADER:
             what = f"a header of {len(cells):,} columns and {sum(map(len, cells)):,} characters"
             mend = f"the maximum is {_MOST_COLUMNS:,} columns; is its first line a header?"
-            raise failure(self._source.label, line, 1, what, mend)
+            raise self._source.failure(what, mend, line, 1)
         names = [name if name.strip() else f"column {at}" for at, name in enumerate(cells, 1)]
         return self._named(names, line, (line, 1))
 
@@ -115,11 +115,10 @@ class TextTable(Table):
             self._wrong(self._place(line, at), *_BLANK, "space before a quote")
         elif first and (first in _CURLY or first == "'") and (last in _CURLY or last == "'") and len(stripped) > 1:
             kind = "single" if first == "'" else "curly"
-            what = f"prompts begin and end with {kind} quotes, and are sent with them"
             if kind not in self._warned:
                 self._warned.add(kind)
-                warn = self._reading.model_inputs.warn
-                warn(f'{self._source.label}:{line}: {what}; in a CSV file only " quotes a cell')
+                what = f"prompts begin and end with {kind} quotes, and are sent with them"
+                self._warn(f'{what}; in a CSV file only " quotes a cell', line)
 
     def _too_many(self, cells: list[str], line: int, header: Header) -> None:
         text = self._text()
@@ -137,7 +136,7 @@ class TextTable(Table):
 
     def _place(self, line: int, at: int) -> tuple[int, int]:
         """Line and column where a cell of the current record begins."""
-        return _place(self._text(), self._cell_offset(at), line)
+        return position(self._text(), self._cell_offset(at), line)
 
     def _cell_offset(self, at: int) -> int:
         text = self._text()
@@ -148,19 +147,14 @@ class TextTable(Table):
         text = self._text()
         if "field larger" in error or "too many lines" in error:
             what = "this cell does not end: it seems that a quote was opened and not closed"
-            raise failure(self._source.label, line, 1, what, _UNCLOSED[1])
+            raise self._source.failure(what, _UNCLOSED[1], line, 1)
         fault = self._dialect.quote_fault(text)
         if fault is None:
-            raise failure(self._source.label, line, 1, f"not readable as {self._style} ({error})", "check the quotes")
+            raise self._source.failure(f"not readable as {self._style} ({error})", "check the quotes", line, 1)
         at, is_closed = fault
         if not is_closed:
-            raise failure(self._source.label, *_place(text, at, line), *_UNCLOSED)
-        self._wrong(_place(text, at, line), *_STRAY, "stray quote")
-
-
-def _place(text: str, offset: int, line: int) -> tuple[int, int]:
-    before = text[:offset]
-    return line + before.count("\n"), offset - before.rfind("\n")
+            raise self._source.failure(*_UNCLOSED, *position(text, at, line))
+        self._wrong(position(text, at, line), *_STRAY, "stray quote")
 
 
 _UNCLOSED = (

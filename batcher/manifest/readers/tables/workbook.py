@@ -15,7 +15,6 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.core.suggest import fold_name, printable
 from batcher.manifest.extras import install_command
-from batcher.manifest.problems import failure
 from batcher.manifest.readers.tables.table import CellTable
 
 _MOST_TITLES = 10
@@ -30,10 +29,9 @@ class Workbook(CellTable):
     """A reader of one spreadsheet file."""
 
     def _opened(self) -> tuple[list[str], Iterator[Iterator[tuple[Any, ...]]]]:
-        label = self._source.label
         if find_spec("python_calamine") is None:
             what = "is read with python-calamine, which is not installed"
-            raise failure(label, 0, 0, what, f"{install_command('xlsx')}, or {_SAVE}")
+            raise self._source.failure(what, f"{install_command('xlsx')}, or {_SAVE}")
         rows = self._sheet()
         header = self._header(rows)
         self._first = header + 2
@@ -43,16 +41,15 @@ class Workbook(CellTable):
 
     def _header(self, rows: list[list[Any]]) -> int:
         """Index of the header: the first row that is not empty, or the one that names the prompt below titles."""
-        label = self._source.label
         given = ((at, [cell for cell in cells if cell not in {"", None}]) for at, cells in enumerate(rows))
         filled = list(islice(((at, cells) for at, cells in given if cells), _MOST_TITLES))
         if not filled:
-            raise failure(label, 0, 0, "is empty", "give a header row and a row for each prompt")
+            raise self._source.failure("is empty", "give a header row and a row for each prompt")
         wanted = {fold_name(self._reading.prompt_column)} if self._reading.prompt_column else {"prompt", "prompts"}
         for at, cells in filled:
             if any(fold_name(str(cell).strip()) in wanted for cell in cells):
                 if at > filled[0][0]:
-                    self._reading.model_inputs.warn(f"{label}: the rows above its header are left out")
+                    self._warn("the rows above its header are left out")
                 return at
             if len(cells) > 1:
                 break
@@ -61,7 +58,6 @@ class Workbook(CellTable):
     def _sheet(self) -> list[list[Any]]:
         import python_calamine as calamine  # noqa: PLC0415  an extra
 
-        label = self._source.label
         try:
             self._check_size()
             book = calamine.CalamineWorkbook.from_path(self._source.path)
@@ -73,12 +69,12 @@ class Workbook(CellTable):
         except Exception as error:  # noqa: BLE001  whatever a damaged file makes of a foreign reader
             if self._source.start(8)[:2] not in {b"PK", b"\xd0\xcf"}:
                 what = "is not a spreadsheet, whatever its name says"
-                raise failure(label, 0, 0, what, "--format csv or tsv reads a table of text") from None
+                raise self._source.failure(what, "--format csv or tsv reads a table of text") from None
             what = f"can't be read as a spreadsheet: {printable(str(error)[:120]) or type(error).__name__}"
-            raise failure(label, 0, 0, what, _SAVE) from None
+            raise self._source.failure(what, _SAVE) from None
         if len(names) > 1:
             others = ", ".join(f"`{printable(name)}`" for name in names[1:6])
-            self._reading.model_inputs.warn(f"{label}: the sheet `{printable(names[0])}` is read, and not {others}")
+            self._warn(f"the sheet `{printable(names[0])}` is read, and not {others}")
         return rows
 
     def _check_size(self) -> None:
@@ -87,7 +83,7 @@ class Workbook(CellTable):
             return
         with zipfile.ZipFile(self._source.path) as packed:
             if sum(info.file_size for info in packed.infolist()) > _MOST_BYTES:
-                raise failure(self._source.label, 0, 0, "is larger than 1 GB unpacked", _SAVE)
+                raise self._source.failure("is larger than 1 GB unpacked", _SAVE)
             for info in packed.infolist():
                 if info.filename.startswith("xl/worksheets/") and info.filename.endswith(".xml"):
                     with packed.open(info) as sheet:
@@ -104,7 +100,7 @@ class Workbook(CellTable):
             rest = text[-40:]
             if widest * longest > _MOST_CELLS or read > _MOST_BYTES:
                 what = f"has a sheet of {longest:,} rows and {widest:,} columns, filled or not"
-                raise failure(self._source.label, 0, 0, what, _SAVE)
+                raise self._source.failure(what, _SAVE)
 
 
 def _number(column: bytes) -> int:
