@@ -28,6 +28,7 @@ async function start() {
 	const { many, runs } = about, name = address().run || (many ? "" : runs[0].name);
 	page.readOnly = about.read_only;
 	if (!name) return home(runs);
+	addEventListener("popstate", () => read());
 	net.choose(page.run = name);
 	document.title = `${name} · batcher`;
 	$("run").textContent = name;
@@ -340,7 +341,6 @@ function act(name) {
 	else if (page.view !== "overview" && place() !== undefined) AT_IMAGE[name]();
 }
 
-addEventListener("popstate", () => read());
 addEventListener("keydown", (event) => {
 	const { target, key } = event;
 	if (target === box && key === "Escape") { box.value = page.q; focus(); }
