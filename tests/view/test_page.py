@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from batcher.store.picks import PICKS
 from batcher.view import static
 from tests.support.big_run import make_run
 from tests.support.browser import Served, page_server
+from tests.support.raw_http import ask, known
 
 FILTERS = {
     'seed == 1 and aspect_ratio == "1:1"': 3,
@@ -31,17 +32,11 @@ CURRENT = '.tile[aria-current="true"]'
 
 
 @pytest.fixture
-def page(chromium: Any, served: Served) -> Iterator[Any]:
-    """At the groups, with the first picture as the current one; fails for an error in the page's console."""
-    errors: list[str] = []
-    found = chromium.new_page(viewport={"width": 1400, "height": 900})
-    found.on("pageerror", lambda error: errors.append(str(error)))
-    found.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
-    found.goto(served.url)
-    found.wait_for_selector(f"{CURRENT}")
-    yield found
-    found.close()
-    assert not errors
+def page(tab: Any, served: Served) -> Any:
+    """At the groups, with the first picture as the current one."""
+    tab.goto(served.url)
+    tab.wait_for_selector(CURRENT)
+    return tab
 
 
 def press(page: Any, *keys: str) -> None:
@@ -55,11 +50,16 @@ def current(page: Any) -> tuple[str, str]:
 
 
 def expect_count(page: Any, selector: str, count: int) -> None:
+    until(page, lambda: page.locator(selector).count() == count)
+    assert page.locator(selector).count() == count
+
+
+def until(page: Any, holds: Callable[[], bool]) -> None:
+    """Waits half a minute at most."""
     for _ in range(600):
-        if page.locator(selector).count() == count:
+        if holds():
             return
         page.wait_for_timeout(50)
-    assert page.locator(selector).count() == count
 
 
 def order(run: Path) -> list[str]:
@@ -76,10 +76,7 @@ def verdicts(run: Path) -> dict[str, Any]:
 
 def saved(page: Any, run: Path, count: int) -> dict[str, Any]:
     """Verdicts, as soon as so many lines are there."""
-    for _ in range(600):
-        if (run / PICKS).exists() and len((run / PICKS).read_text().splitlines()) >= count:
-            break
-        page.wait_for_timeout(50)
+    until(page, lambda: (run / PICKS).exists() and len((run / PICKS).read_text().splitlines()) >= count)
     return verdicts(run)
 
 
@@ -346,21 +343,21 @@ def test_tab_reaches_views_search_lists_and_one_picture_and_enter_opens_it(page:
     assert page.evaluate("document.activeElement.closest('.loupe') !== null")  # the wall behind it is out of reach
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_runs_over_the_side_of_a_phone(chromium: Any, served: Served, scheme: str) -> None:
-    page = chromium.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    page.goto(served.url)
-    page.wait_for_selector(".tile")
+def test_nothing_runs_over_the_side_of_a_phone(tab: Any, served: Served) -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto(served.url)
+    tab.wait_for_selector(".tile")
+    wide = (
+        "[...document.querySelectorAll('main *')].filter(one => one.getBoundingClientRect().right > 391"
+        " && !one.closest('.strip,.command,.chips')).length"
+    )
     for key in ("o", "w", "g", "Enter", "Escape", "Shift+G"):
-        press(page, key)
-        page.wait_for_timeout(100)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, key
-        wide = (
-            "[...document.querySelectorAll('main *')].filter(one => one.getBoundingClientRect().right > 391"
-            " && !one.closest('.strip,.command,.chips')).length"
-        )
-        assert page.evaluate(wide) == 0, key
-    page.close()
+        press(tab, key)
+        tab.wait_for_timeout(100)
+        for scheme in ("light", "dark"):
+            tab.emulate_media(color_scheme=scheme)
+            assert tab.evaluate("document.documentElement.scrollWidth") <= 390, (key, scheme)
+            assert tab.evaluate(wide) == 0, (key, scheme)
 
 
 def test_a_verdict_that_could_not_be_written_is_taken_back_and_said(page: Any, run: Path) -> None:
@@ -370,11 +367,9 @@ def test_a_verdict_that_could_not_be_written_is_taken_back_and_said(page: Any, r
     assert page.locator("[data-pick]").count() == 0
 
 
-def test_two_pages_that_pick_at_once_show_each_others_verdicts_and_lose_none(
-    page: Any, chromium: Any, run: Path
-) -> None:
+def test_two_pages_that_pick_at_once_show_each_others_verdicts_and_lose_none(page: Any, run: Path) -> None:
     with page_server(run) as second:
-        other = chromium.new_page()
+        other = page.context.new_page()
         other.goto(second.url)
         other.wait_for_selector(CURRENT)
         press(other, "End", "ArrowLeft", "ArrowLeft")
@@ -388,97 +383,87 @@ def test_two_pages_that_pick_at_once_show_each_others_verdicts_and_lose_none(
     assert len(verdicts(run)) == 4
 
 
-def test_half_a_line_and_verdicts_on_what_is_gone_are_said_and_the_next_verdict_is_whole(
-    chromium: Any, run: Path
-) -> None:
+def test_half_a_line_and_verdicts_on_what_is_gone_are_said_and_the_next_verdict_is_whole(tab: Any, run: Path) -> None:
     key = order(run)[0]
     lines = [{"job": "f" * 32, "output_index": 0, "pick": "yes"}, {"job": key, "output_index": 0, "pick": "no"}]
     (run / PICKS).write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"job": "3f')
     with page_server(run) as server:
-        page = chromium.new_page()
-        page.goto(server.url)
-        page.get_by_text("1 verdict is about images that are no longer in this run").wait_for()
-        page.wait_for_selector(f'.tile[data-job="{key}"][data-pick="no"]')
-        with page.expect_response("**/picks"):
-            press(page, "p")
-        expect_count(page, '.tile[data-pick="yes"]', 1)
-        page.reload()
-        page.get_by_text("1 line of picks.jsonl can't be read and is skipped").wait_for()
-        page.close()
+        tab.goto(server.url)
+        tab.get_by_text("1 verdict is about images that are no longer in this run").wait_for()
+        tab.wait_for_selector(f'.tile[data-job="{key}"][data-pick="no"]')
+        with tab.expect_response("**/picks"):
+            press(tab, "p")
+        expect_count(tab, '.tile[data-pick="yes"]', 1)
+        tab.reload()
+        tab.get_by_text("1 line of picks.jsonl can't be read and is skipped").wait_for()
     text = (run / PICKS).read_text()
     assert '{"job": "3f\n{' in text  # what was there stays, and the new line is a line of its own
     assert len(text.splitlines()) == 4
 
 
-def test_pictures_that_go_or_break_under_the_page_are_tiles_that_say_so(
-    page: Any, chromium: Any, served: Served, run: Path
-) -> None:
-    first, second = order(run)[0:2]
-    page.wait_for_selector(f'.tile.loaded[data-job="{first}"]')
+def with_a_thumbnail(served: Served, run: Path) -> list[str]:
+    """The first two jobs, when the thumbnail of the first is kept, which must not hide that its image is gone."""
+    keys = order(run)[:2]
+    assert ask(served, f"/runs/night/thumb/{keys[0]}/0", **known(served)).status == 200
+    return keys
+
+
+def test_pictures_that_go_or_break_under_the_page_are_tiles_that_say_so(tab: Any, served: Served, run: Path) -> None:
+    first, second = with_a_thumbnail(served, run)
     (run / "images/16x9-395b64.png").unlink()
     (run / "images/16x9-a5c9ca.png").write_bytes(b"short")
-    page = chromium.new_page()  # one that has seen nothing of it yet
-    page.goto(served.url)
+    tab.goto(served.url)
     for key, words in ((first, "is gone"), (second, "is damaged")):
-        tile = page.locator(f'.tile[data-job="{key}"]')
+        tile = tab.locator(f'.tile[data-job="{key}"]')
         tile.get_by_text("missing or damaged").wait_for()
         assert words in tile.inner_text()
         assert f"batcher verify {run} --repair" in tile.inner_text()
         tile.get_by_role("button", name="Copy").click()
-        page.get_by_text("Copied").wait_for()
-        assert page.evaluate("getSelection().toString()").strip() == f"batcher verify {run} --repair"
-    press(page, "Home", "Enter")
-    page.locator(".pane").get_by_text(f"batcher verify {run} --repair").wait_for()
-    press(page, "Escape")
-    expect_count(page, f'.tile.loaded[data-job="{order(run)[2]}"]', 1)
-    page.close()
+        tab.get_by_text("Copied").wait_for()
+        assert tab.evaluate("getSelection().toString()").strip() == f"batcher verify {run} --repair"
+    press(tab, "Home", "Enter")
+    tab.locator(".pane").get_by_text(f"batcher verify {run} --repair").wait_for()
+    press(tab, "Escape")
+    expect_count(tab, f'.tile.loaded[data-job="{order(run)[2]}"]', 1)
 
 
 def test_a_missing_image_is_asked_for_again_from_its_tile_free_and_shown_once_it_is_there(
-    page: Any, chromium: Any, served: Served, run: Path
+    tab: Any, served: Served, run: Path
 ) -> None:
-    first, second = order(run)[0:2]
-    page.wait_for_selector(f'.tile.loaded[data-job="{first}"]')
+    first, second = with_a_thumbnail(served, run)
     gone, bad = run / "images/16x9-395b64.png", run / "images/16x9-a5c9ca.png"
     content = gone.read_bytes()
     gone.unlink()
     bad.write_bytes(b"short")
-    page = chromium.new_page()
-    page.goto(served.url)
-    tile = page.locator(f'.tile[data-job="{first}"]')
+    tab.goto(served.url)
+    tile = tab.locator(f'.tile[data-job="{first}"]')
     tile.get_by_text("missing or damaged").wait_for()
     gone.write_bytes(content)  # as a repair does it, or a person with a backup
-    page.wait_for_selector(f'.tile.loaded[data-job="{first}"]')
+    tab.wait_for_selector(f'.tile.loaded[data-job="{first}"]')
 
-    page.locator(f'.tile[data-job="{second}"]').get_by_role("button", name="Retry").click()
-    page.get_by_text("1 job would be collected again, for $0.00").wait_for()
-    dialog = page.locator("dialog[open]")
+    tab.locator(f'.tile[data-job="{second}"]').get_by_role("button", name="Retry").click()
+    tab.get_by_text("1 job would be collected again, for $0.00").wait_for()
+    dialog = tab.locator("dialog[open]")
     assert dialog.get_by_text("1", exact=True).is_visible()  # which one it is
     assert f"batcher retry {run} --state missing --job {second}" in dialog.inner_text()
     dialog.get_by_role("button", name="Retry").click()
-    page.get_by_text("1 job is collected again").wait_for()
-    page.wait_for_selector(f'.tile[data-job="{second}"][data-state="r"]')
+    tab.get_by_text("1 job is collected again").wait_for()
+    tab.wait_for_selector(f'.tile[data-job="{second}"][data-state="r"]')
     assert (run / "lost+found/16x9-a5c9ca.png").read_bytes() == b"short"
-    page.close()
 
 
-def test_verdicts_are_in_the_records_a_little_later_and_when_the_page_ends(chromium: Any, run: Path) -> None:
+def test_verdicts_are_in_the_records_a_little_later_and_when_the_page_ends(tab: Any, run: Path) -> None:
     records = run / RECORDS
     records.write_text("")
     with page_server(run) as server:
-        page = chromium.new_page()
-        page.goto(server.url)
-        page.wait_for_selector(CURRENT)
-        press(page, "p", "x")
-        for _ in range(600):
-            if records.read_text():
-                break
-            page.wait_for_timeout(50)
+        tab.goto(server.url)
+        tab.wait_for_selector(CURRENT)
+        press(tab, "p", "x")
+        until(tab, lambda: bool(records.read_text()))
         lines = [json.loads(line) for line in records.read_text().splitlines()]
         assert [one.get("pick") for one in lines][:2] == ["yes", "no"]
-        press(page, "p")
-        saved(page, run, 3)
-        page.close()
+        press(tab, "p")
+        saved(tab, run, 3)
     assert sum("pick" in json.loads(line) for line in records.read_text().splitlines()) == 3
 
 
@@ -496,85 +481,97 @@ def test_a_state_file_that_goes_and_comes_back_is_said_and_taken_up_again(page: 
     assert current(page) == before
 
 
-def test_a_page_whose_server_ends_says_so_and_calls_no_picture_damaged(chromium: Any, run: Path) -> None:
+def test_a_page_whose_server_ends_says_so_and_calls_no_picture_damaged(tab: Any, run: Path) -> None:
     with page_server(run) as server:
-        page = chromium.new_page()
-        page.goto(server.url)
-        page.wait_for_selector(".tile.loaded")
-    press(page, "p")
-    page.get_by_text("the page's server does not answer").wait_for()
-    assert page.locator("[data-pick]").count() == 0
-    press(page, "w", "End")
-    page.wait_for_timeout(1500)
-    assert page.get_by_text("missing or damaged").count() == 0
-    page.close()
+        tab.goto(server.url)
+        tab.wait_for_selector(".tile.loaded")
+    press(tab, "p")
+    tab.get_by_text("the page's server does not answer").wait_for()
+    assert tab.locator("[data-pick]").count() == 0
+    press(tab, "w", "End")
+    tab.wait_for_timeout(1500)
+    assert tab.get_by_text("missing or damaged").count() == 0
 
 
-def test_the_page_from_a_disk_takes_verdicts_and_gives_them_as_a_file(chromium: Any, run: Path, tmp_path: Path) -> None:
+def test_the_page_from_a_disk_takes_verdicts_and_gives_them_as_a_file(tab: Any, run: Path, tmp_path: Path) -> None:
     static.export(run, tmp_path / "gallery")
-    page = chromium.new_page()
-    page.goto((tmp_path / "gallery/index.html").as_uri())
-    page.wait_for_selector(".tile.loaded")
+    tab.goto((tmp_path / "gallery/index.html").as_uri())
+    tab.wait_for_selector(".tile.loaded")
     broken = "[...document.images].filter(one => one.complete && one.src && !one.naturalWidth).map(one => one.src)"
-    assert page.evaluate(broken) == []
-    press(page, "Shift+P")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save verdicts").click()
+    assert tab.evaluate(broken) == []
+    press(tab, "Shift+P")
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Save verdicts").click()
     lines = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
     assert [line["pick"] for line in lines] == ["yes", "no", "no", "no"]
     assert all(line["sha256"] for line in lines)
     for text, count in FILTERS.items():
-        page.fill("input[type=search]", text)
-        page.keyboard.press("Enter")
-        page.wait_for_selector(f'.tile[aria-setsize="{count}"]')
-    page.fill("input[type=search]", "seed == (")
-    page.keyboard.press("Enter")
-    page.locator(".wrong .problem").wait_for()
-    page.close()
+        tab.fill("input[type=search]", text)
+        tab.keyboard.press("Enter")
+        tab.wait_for_selector(f'.tile[aria-setsize="{count}"]')
+    tab.fill("input[type=search]", "seed == (")
+    tab.keyboard.press("Enter")
+    tab.locator(".wrong .problem").wait_for()
 
 
-def test_shards_are_one_wall(chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_are_one_wall(tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("kites.csv").write_text("prompt,seed\n" + "".join(f"kite {n // 4},{n % 4}\n" for n in range(12)))
     shards = [Path(batcher.run("kites.csv", simulate=True, rate="200/s", shard=shard).run) for shard in ("1/2", "2/2")]
     with page_server(shards[0], str(shards[1])) as server:
-        page = chromium.new_page()
-        page.goto(server.url)
-        page.wait_for_selector(CURRENT)
-        expect_count(page, ".tile.loaded", 12)
-        assert page.locator(".head-prompt").count() == 3  # a group is whole, though its seeds are in two runs
-        press(page, "Shift+P", "Shift+P", "Shift+P")
-        expect_count(page, '[data-pick="yes"]', 3)
-        for _ in range(600):
-            if sum(len(verdicts(run)) for run in shards) == 12:
-                break
-            page.wait_for_timeout(50)
+        tab.goto(server.url)
+        tab.wait_for_selector(CURRENT)
+        expect_count(tab, ".tile.loaded", 12)
+        assert tab.locator(".head-prompt").count() == 3  # a group is whole, though its seeds are in two runs
+        press(tab, "Shift+P", "Shift+P", "Shift+P")
+        expect_count(tab, '[data-pick="yes"]', 3)
+        until(tab, lambda: sum(len(verdicts(run)) for run in shards) == 12)
         assert [
             sum(one["pick"] == pick for run in shards for one in verdicts(run).values()) for pick in ("yes", "no")
         ] == [3, 9]
-        press(page, "o")
-        page.get_by_text("12 of 12 jobs done", exact=True).wait_for()
+        press(tab, "o")
+        tab.get_by_text("12 of 12 jobs done", exact=True).wait_for()
         for run in shards:
-            assert f"{run}: " in page.locator("#numbers").inner_text()
-        assert page.get_by_text("Control", exact=True).is_hidden()
-        press(page, "m")
-        page.get_by_text("belongs to one run").wait_for()
-        page.close()
+            assert f"{run}: " in tab.locator("#numbers").inner_text()
+        assert tab.get_by_text("Control", exact=True).is_hidden()
+        press(tab, "m")
+        tab.get_by_text("belongs to one run").wait_for()
 
 
-def test_a_folder_of_runs_opens_each_of_them(chromium: Any, tmp_path: Path) -> None:
+def test_a_folder_of_runs_opens_each_of_them(tab: Any, tmp_path: Path) -> None:
     make_run(tmp_path / "one", 4)
     make_run(tmp_path / "two", 8)
     with page_server(tmp_path) as server:
-        page = chromium.new_page()
-        page.goto(server.url)
-        page.wait_for_selector(".cover img")
-        for cover in page.locator(".cover img").all():
+        tab.goto(server.url)
+        tab.wait_for_selector(".cover img")
+        for cover in tab.locator(".cover img").all():
             cover.evaluate("one => one.decode()")  # fails for one that did not come
-        page.get_by_role("link", name="two").click()
-        page.wait_for_selector(CURRENT)
-        expect_count(page, ".tile", 8)
-        press(page, "p")
-        saved(page, tmp_path / "two", 1)
-        page.close()
+        tab.get_by_role("link", name="two").click()
+        tab.wait_for_selector(CURRENT)
+        expect_count(tab, ".tile", 8)
+        press(tab, "p")
+        saved(tab, tmp_path / "two", 1)
     assert not (tmp_path / "one" / PICKS).exists()
+
+
+def test_prompts_names_and_causes_of_a_hostile_manifest_are_only_ever_text(tab: Any, tmp_path: Path) -> None:
+    run = tmp_path / "<img src=x onerror=alert(1)>"
+    make_run(run, 12, states={1: "failed"})
+    evil = "</script><script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
+    connection = sqlite3.connect(run / "state.db")
+    connection.execute(
+        "UPDATE jobs SET inputs = json_set(inputs, '$.prompt', ?), prompt_id = ?, meta = ?",
+        (evil, evil, json.dumps({evil: evil})),
+    )
+    connection.execute("UPDATE jobs SET message = ?, cause = ? WHERE state = 'failed'", (evil, evil))
+    connection.execute("UPDATE images SET file = ? WHERE job_id = 3", (evil,))
+    connection.commit()
+    connection.close()
+    with page_server(run) as server:
+        tab.goto(server.url)
+        tab.wait_for_selector(".tile")
+        for key in ("i", "d", "Enter", "Escape", "o", "w"):
+            tab.keyboard.press(key)
+            tab.wait_for_timeout(150)
+        assert tab.evaluate("window.hacked") is None
+        assert tab.locator("img[src=x]").count() == 0
