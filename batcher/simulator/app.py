@@ -188,8 +188,7 @@ class App:
         return views.result(self.simulator, job, _origin(request), include_cost=include_cost)
 
     def _catalog(self, request: web.BaseRequest, model: str) -> Answer:
-        profile = self.simulator.profile
-        price = profile.price if profile.price_in_catalog else None
+        price = self.simulator.profile.price
         if not model:
             return catalog.page(request.query, price=price)
         if model == "categories":

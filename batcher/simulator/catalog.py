@@ -29,19 +29,17 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-def entry(model_id: str, *, price: float | None, schema: bool) -> dict[str, Any]:
+def entry(model_id: str, *, price: float, schema: bool) -> dict[str, Any]:
     """One model as the catalogue shows it.
 
-    price: US dollars, None to leave it out. schema: whether it has its schema.
+    price: US dollars. schema: whether it has its schema.
     """
     shown = {key: value for key, value in MODELS[model_id].items() if schema or key != "input_schema"}
-    if price is not None:
-        shown |= {"base_price_usd": price, "price_unit": _BY_ID[model_id].unit, "pricing_note": ""}
-    return shown
+    return shown | {"base_price_usd": price, "price_unit": _BY_ID[model_id].unit, "pricing_note": ""}
 
 
-def page(query: Mapping[str, str], *, price: float | None) -> Answer:
-    """A page of the list of models. query: of the URL. price: US dollars, None to leave it out. Raises Refusal."""
+def page(query: Mapping[str, str], *, price: float) -> Answer:
+    """A page of the list of models. query: of the URL. price: US dollars. Raises Refusal."""
     limit, offset = _bound(query, "limit", 100, 1, 500), _bound(query, "offset", 0, 0, 10**9)
     words, category, kind = (query.get(name, "") for name in ("search", "category", "kind"))
     matches = [
@@ -85,12 +83,11 @@ def units(model_id: str, inputs: Mapping[str, Any]) -> float:
     return float(inputs.get("duration", model.schema["properties"]["duration"]["default"]))
 
 
-def output_format(model_id: str, inputs: Mapping[str, Any], default: str) -> str:
+def output_format(model_id: str, inputs: Mapping[str, Any]) -> str:
     """Such as ``png`` or ``mp4``."""
     model = _BY_ID[model_id]
-    if model.form:
-        return model.form
-    return str(inputs.get("output_format", default)) if "output_format" in model.schema["properties"] else default
+    asked = inputs.get("output_format", "png") if "output_format" in model.schema["properties"] else "png"
+    return model.form or str(asked)
 
 
 _TYPES: dict[str, tuple[type[Any], ...]] = {

@@ -10,21 +10,17 @@ from batcher.simulator.answers import Answer
 from batcher.simulator.faults import Fault
 from batcher.simulator.jobs import Request, State
 from batcher.simulator.models import IMAGEN
-from batcher.simulator.profile import Profile
 from batcher.simulator.service import Simulator
 
 TYPES = images.TYPES | media.TYPES
 
 
-def file_bytes(
-    inputs: Mapping[str, Any], index: int = 0, *, model: str = IMAGEN, profile: Profile | None = None
-) -> bytes:
-    """The bytes that the file host of a simulator with this profile sends, without faults. index: from 0."""
-    profile = profile or Profile()
-    form = catalog.output_format(model, inputs, profile.image_format)
+def file_bytes(inputs: Mapping[str, Any], index: int = 0, *, model: str = IMAGEN, size: int | None = None) -> bytes:
+    """The bytes that the file host sends, without faults. index: from 0. size: of the profile, ``image_bytes``."""
+    form = catalog.output_format(model, inputs)
     if form in media.TYPES:
         return media.sample(form, inputs)
-    return images.image_file(inputs, index, model=model, form=form, side=profile.image_side, size=profile.image_bytes)
+    return images.image_file(inputs, index, model=model, form=form, size=size)
 
 
 async def serve_file(simulator: Simulator, request: web.BaseRequest, origin: str) -> web.StreamResponse:
@@ -33,16 +29,14 @@ async def serve_file(simulator: Simulator, request: web.BaseRequest, origin: str
     path = request.raw_path.partition("?")[0]
     link = links.parse(path)
     owner = simulator.find(link.request_id) if link else None
-    if link is None or owner is None or not _belongs(link, owner, simulator.profile):
+    if link is None or owner is None or not _belongs(link, owner):
         return _error(404)
     if path != link.path:
         simulator.counters.altered_links += 1
-        if simulator.profile.strict_links:
-            return _error(404)
     lifetime = simulator.profile.link_lifetime
     if lifetime is not None and simulator.date() - link.issued / 1000 > lifetime:
-        return _error(simulator.profile.expired_file_status)
-    body = file_bytes(owner.inputs, link.index, model=owner.model, profile=simulator.profile)
+        return _error(403)
+    body = file_bytes(owner.inputs, link.index, model=owner.model, size=simulator.profile.image_bytes)
     simulator.counters.files += 1
     simulator.counters.file_bytes += len(body)
     rule = simulator.faults.draw("file", f"{owner.id}:{link.index}")
@@ -52,9 +46,9 @@ async def serve_file(simulator: Simulator, request: web.BaseRequest, origin: str
     return await _spoilt(rule, request, owner, body, kind=TYPES[link.form], origin=origin)
 
 
-def _belongs(link: links.Link, owner: Request, profile: Profile) -> bool:
+def _belongs(link: links.Link, owner: Request) -> bool:
     """Whether the request has such a file."""
-    form = catalog.output_format(owner.model, owner.inputs, profile.image_format)
+    form = catalog.output_format(owner.model, owner.inputs)
     made = owner.state is State.FINISHED
     return made and link.form == form and link.index < catalog.outputs(owner.model, owner.inputs)
 

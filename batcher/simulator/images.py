@@ -42,18 +42,17 @@ def image_file(
     *,
     model: str = "",
     form: str = "png",
-    side: int = SIDE,
     size: int | None = None,
     ratio: str | None = None,
 ) -> bytes:
     """The file for one output of a request.
 
-    index: of the output, from 0. form: ``png``, ``jpeg`` or ``webp``. side: see SIDE. size: the least number of bytes;
-    the file is padded behind its end, which decoders skip. ratio: such as ``16:9``, instead of the one in the inputs.
+    index: of the output, from 0. form: ``png``, ``jpeg`` or ``webp``. size: the least number of bytes; the file is
+    padded behind its end, which decoders skip. ratio: such as ``16:9``, instead of the one in the inputs.
     """
     asked = ratio or asked_ratio(inputs)
-    key = blake2b(f"{fingerprint(model, inputs)} {index} {asked} {side}".encode(), digest_size=32).digest()
-    canvas = _landscape(*dimensions(asked, side), key)
+    key = blake2b(f"{fingerprint(model, inputs)} {index} {asked} {SIDE}".encode(), digest_size=32).digest()
+    canvas = _landscape(*dimensions(asked), key)
     _stamp(canvas, _caption(inputs, asked, index), str(inputs.get("prompt", "")))
     canvas.putpalette(_palette(key[0] % _PALETTES))
     made = _encoded(canvas, form, f"SIMULATED by batcher {key.hex()}")
@@ -69,16 +68,16 @@ def asked_ratio(inputs: Mapping[str, Any]) -> str:
     return "1:1"
 
 
-def dimensions(ratio: str, side: int = SIDE) -> tuple[int, int]:
-    """Width and height in pixels, exactly in the ratio ``W:H``, with about side * side pixels in all."""
+def dimensions(ratio: str) -> tuple[int, int]:
+    """Width and height in pixels, exactly in the ratio ``W:H``, with about SIDE * SIDE pixels in all."""
     wide, high = (int(part) for part in ratio.split(":"))
-    unit = max(1, round(side / math.sqrt(wide * high)))
+    unit = max(1, round(SIDE / math.sqrt(wide * high)))
     return wide * unit, high * unit
 
 
-def black(inputs: Mapping[str, Any], side: int = SIDE) -> bytes:
+def black(inputs: Mapping[str, Any]) -> bytes:
     """A black PNG of the right shape."""
-    return _encoded(Image.new("L", dimensions(asked_ratio(inputs), side)), "png", "SIMULATED")
+    return _encoded(Image.new("L", dimensions(asked_ratio(inputs))), "png", "SIMULATED")
 
 
 def flipped(content: bytes) -> bytes:

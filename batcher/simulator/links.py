@@ -1,8 +1,8 @@
 """Links to the files of a result: good ones, which hold all that the file host needs, and hostile ones.
 
 A good link looks like the service's: two opaque path segments that end in percent-encoded ``=``, then
-``output/<id>_output.<ext>``. Some HTTP libraries decode the ``%3D``; such a link works too, and is counted, unless the
-profile is strict. A link that was encoded once more does not work.
+``output/<id>_output.<ext>``. Some HTTP libraries decode the ``%3D``; such a link works too, and is counted. A link that
+was encoded once more does not work.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode

@@ -34,16 +34,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Money: a job is charged when it starts to run; failed ones only with charge_failed. balance: None for no limit.
         cost_late: the first N reads of a finished result have no cost. costs: the costs in results, in the order of the
         submits and then from the beginning: an amount is charged, anything else is only shown, null is left out.
-    Account: tokens: that are accepted (None: any). auth_status: HTTP status of error 400004.
+    Account: tokens: that are accepted (None: any).
     Words: names of states in answers.
     Output: output_shape: of ``output`` in results. image_bytes: files are padded to this size.
     Oddities: fresh_404: the first N reads of an id answer 404. lagging_result: the first N result reads of a finished
         job say that it is running. unfinished_result: HTTP status of the result of an unfinished job, or 400005 for
         HTTP 400 with that error_code (None: 200 with its state). defaults_fill: required inputs that have a default may
         be left out. data_uris: files may be ``data:`` URIs, as the partner nodes send them. submit_status: HTTP status
-        of an accepted submit; 202 has a status beside the id. result_lifetime, link_lifetime: seconds until ids and
-        links expire. strict_links: links with another percent-encoding than given out are 404. echo: results repeat the
-        inputs.
+        of an accepted submit; 202 has a status beside the id. link_lifetime: seconds until links expire. echo: results
+        repeat the inputs.
     """
 
     seed: int = 1
@@ -59,23 +58,19 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     call_retry_after: RetryAfter = "none"
 
     price: Amount = 0.02
-    price_in_catalog: bool = True
     charge_failed: bool = False
     cost_late: Count = 0
     costs: tuple[Any, ...] = ()
     balance: Amount | None = None
 
     tokens: tuple[str, ...] | None = None
-    auth_status: Count = 400
 
     queued_word: str = "in_queue"
     running_word: str = "in_progress"
     success_word: str = "succeeded"
 
     output_shape: Literal["image", "images", "both", "string", "list", "empty"] = "image"
-    image_format: Literal["png", "jpeg", "webp"] = "png"
     image_bytes: Count | None = None
-    image_side: Count = 240
     echo: bool = False
 
     fresh_404: Count = 0
@@ -84,10 +79,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     defaults_fill: bool = False
     data_uris: bool = False
     submit_status: Count = 200
-    result_lifetime: Amount | None = None
     link_lifetime: Amount | None = None
-    expired_file_status: Count = 403
-    strict_links: bool = False
 
     faults: tuple[Fault, ...] = ()
 

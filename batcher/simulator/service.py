@@ -97,7 +97,7 @@ class Simulator:
         scheme, _, token = header.partition(" ")
         tokens = self.profile.tokens
         if scheme.lower() != "bearer" or not token.strip() or (tokens is not None and token not in tokens):
-            raise Refusal(coded(400004, "token missing, expired or revoked", status=self.profile.auth_status))
+            raise Refusal(coded(400004, "token missing, expired or revoked", status=400))
 
     def submit(self, model: str, inputs: Mapping[str, Any]) -> Request:
         """Accepts a request. Raises Refusal if model or inputs are wrong, or the balance is too low."""
@@ -138,13 +138,9 @@ class Simulator:
         self._line.enter(request, self.now())
 
     def find(self, request_id: str) -> Request | None:
-        """The request; None if there is none, or no longer."""
+        """The request; None if there is none."""
         self.advance()
-        request = self.requests.get(request_id)
-        lifetime = self.profile.result_lifetime
-        if request is None or lifetime is None or request.finished is None:
-            return request
-        return request if self.now() - request.finished <= lifetime else None
+        return self.requests.get(request_id)
 
     def cancel(self, request: Request) -> bool:
         """Cancels a request that waits. Returns whether it is cancelled now."""

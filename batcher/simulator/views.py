@@ -77,14 +77,14 @@ def _output(simulator: Simulator, request: Request, origin: str) -> Any:
         urls = [links.hostile(request.outcome, origin, request.id, to)]
     else:
         urls = [origin + link.path for link in _links(simulator, request)]
-    form = catalog.output_format(request.model, request.inputs, profile.image_format)
+    form = catalog.output_format(request.model, request.inputs)
     if form in media.KEYS:
         return {media.KEYS[form]: urls[0]}
     return _shaped(profile.output_shape, urls)
 
 
 def _links(simulator: Simulator, request: Request) -> list[links.Link]:
-    form = catalog.output_format(request.model, request.inputs, simulator.profile.image_format)
+    form = catalog.output_format(request.model, request.inputs)
     issued = 0 if simulator.profile.link_lifetime is None else round(simulator.date() * 1000)
     return [
         links.Link(request.id, index, issued, form) for index in range(catalog.outputs(request.model, request.inputs))

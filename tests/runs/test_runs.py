@@ -56,7 +56,7 @@ def test_the_bytes_on_disk_are_those_the_service_made_for_these_inputs(tmp_path:
     profile = steady()
     _, _, folder = one_run(tmp_path, "prompts: [a heron]\nmatrix: {seed: 1..5}\n", profile)
     for card in sidecars(folder):
-        assert (folder / card["file"]).read_bytes() == file_bytes(card["inputs"], profile=profile)
+        assert (folder / card["file"]).read_bytes() == file_bytes(card["inputs"], size=profile.image_bytes)
 
 
 def test_records_jsonl_is_the_sidecars_and_failures_jsonl_is_empty(tmp_path: Path) -> None:

@@ -158,18 +158,6 @@ def test_oddities_of_reading_can_be_switched_on() -> None:
     run(story())
 
 
-def test_an_id_expires_after_its_lifetime() -> None:
-    async def story() -> None:
-        async with service(latency=5, result_lifetime=100) as client:
-            request_id = await client.submit()
-            await asyncio.sleep(104)
-            assert (await client.result(request_id))["status"] == "succeeded"
-            await asyncio.sleep(2)
-            assert (await client.result(request_id))["error_code"] == 404001
-
-    run(story())
-
-
 def test_it_counts_what_it_was_asked_per_distinct_input() -> None:
     async def story() -> dict[str, Any]:
         async with service(latency=0) as client:
