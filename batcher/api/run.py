@@ -26,8 +26,7 @@ from batcher.runner import planning, report, standing
 from batcher.runner.reopening import Reopen, reopen
 from batcher.store import connect_to_read, is_going, read_facts, reading
 from batcher.store.joined import Joined, joined, run_of, whose
-from batcher.upkeep import checking
-from batcher.upkeep.survey import THREADS
+from batcher.upkeep import survey
 
 _ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
 
@@ -141,9 +140,9 @@ class Run:
             raise UsageError(f"check={check!r}: it must be decode or structure")
         findings = []
         for path in self.paths:
-            survey = checking.check(path, depth=check, threads=THREADS, progress=None)  # type: ignore[arg-type]
+            checked = survey.check(path, depth=check)  # type: ignore[arg-type]
             which = {} if len(self.paths) == 1 else {"run": str(path)}
-            findings += [{**which, **finding.as_json()} for finding in survey.findings]
+            findings += [{**which, **finding.as_json()} for finding in checked.findings]
         return findings
 
     def pick(self, where: str | Image | None, verdict: str | None = None, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ the time of a call is counted in ticks, and a late tick counts as one: a pause t
 
 import asyncio
 import time
-from types import TracebackType
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 TICK = 0.5  # seconds; time-outs are this exact
 LATE = 2.0  # ticks: a later tick means that the process was paused
@@ -17,19 +18,26 @@ class AwakeTimeouts:
     """Time-outs of the calls of one client, in one event loop."""
 
     def __init__(self) -> None:
-        self._open: dict[asyncio.Timeout, float] = {}
+        self._open: dict[asyncio.Timeout, float] = {}  # until when, on the clock of ``_awake``
         self._awake = 0.0  # seconds that the process ran, up to the last tick
         self._ticked = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._drift = _suspended()
 
-    def within(self, seconds: float) -> "_Within":
-        """An async context manager that raises TimeoutError if its block takes longer, by up to one tick more."""
+    @asynccontextmanager
+    async def within(self, seconds: float) -> AsyncIterator[None]:
+        """Raises TimeoutError if the block takes longer, by up to one tick more."""
         loop = asyncio.get_running_loop()
         if self._timer is None:
             self._ticked = loop.time()
             self._timer = loop.call_later(TICK, self._tick)
-        return _Within(self._open, self._awake + min(loop.time() - self._ticked, TICK) + seconds)
+        until = self._awake + min(loop.time() - self._ticked, TICK) + seconds
+        async with asyncio.timeout(None) as scope:
+            self._open[scope] = until
+            try:
+                yield
+            finally:
+                del self._open[scope]
 
     def woke_up(self) -> bool:
         """Whether the machine has slept since the last call: then connections may be dead without notice."""
@@ -53,27 +61,6 @@ class AwakeTimeouts:
         for scope, until in self._open.items():
             if until <= self._awake and not scope.expired():
                 scope.reschedule(now)
-
-
-class _Within:
-    """open_scopes: of AwakeTimeouts. until: when it ends, on the clock of ``AwakeTimeouts._awake``."""
-
-    __slots__ = ("_open", "_scope", "_until")
-
-    def __init__(self, open_scopes: dict[asyncio.Timeout, float], until: float) -> None:
-        self._open = open_scopes
-        self._scope = asyncio.timeout(None)
-        self._until = until
-
-    async def __aenter__(self) -> None:
-        await self._scope.__aenter__()
-        self._open[self._scope] = self._until
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        del self._open[self._scope]
-        await self._scope.__aexit__(kind, error, trace)
 
 
 def _suspended() -> float:

@@ -64,7 +64,7 @@ def _together(every: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _checked(folder: Path, how: dict[str, Any]) -> dict[str, Any]:
-    from batcher.upkeep.checking import check
+    from batcher.upkeep.survey import check
 
     survey = check(folder, **how)
     return _facts(folder, survey, survey.findings, how["depth"])
@@ -72,8 +72,8 @@ def _checked(folder: Path, how: dict[str, Any]) -> dict[str, Any]:
 
 def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[str, Any]:
     from batcher.commands import loop
-    from batcher.upkeep.checking import require
     from batcher.upkeep.repair import repair
+    from batcher.upkeep.survey import require
 
     require(folder)
     done = loop.run(repair(folder, collect(given), **how))

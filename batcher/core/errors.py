@@ -242,23 +242,23 @@ class CallError(Exception):
 
 
 class NotSent(CallError):
-    pass
+    """Nothing reached the service: repeat freely."""
 
 
 class Refused(CallError):
-    pass
+    """429, or 503 with Retry-After: not accepted, repeat after that time."""
 
 
 class Unclear(CallError):
-    pass
+    """A submit may have been accepted; a read is repeated."""
 
 
 class NotFound(CallError):
-    pass
+    """404: too early, or expired."""
 
 
 class Rejected(CallError):
-    pass
+    """The service rejected it, with a reason: repeating does not help."""
 
 
 class FileError(Exception):
@@ -275,15 +275,15 @@ class FileError(Exception):
 
 
 class LinkDead(FileError):
-    pass
+    """403, 404, 410: a new result may have a new link."""
 
 
 class FileUnavailable(FileError):
-    pass
+    """A temporary problem: try again, free."""
 
 
 class FileRefused(FileError):
-    pass
+    """Untrusted host, too large, not an image: repeating does not help."""
 
 
 class Overtaken(Exception):

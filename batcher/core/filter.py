@@ -21,12 +21,12 @@ class Filter:
     """
 
     def __init__(self, text: str | None, facts: Collection[str]) -> None:
-        self._where = None
+        text = "true" if text is None else text
         try:
-            self._where = None if text is None else Where(text)
+            self._where = Where(text)
         except WhereError as error:
-            raise _refusal(text or "", error) from None
-        self.names = self._where.names if self._where else frozenset()
+            raise _refusal(text, error) from None
+        self.names = self._where.names
         self._facts = {name: "key" if name == "job" else name for name in self.names if name in facts}
         self._names: set[str] = {*facts, *VERDICTS}
         self._carried: set[str] = set()
@@ -42,8 +42,6 @@ class Filter:
             self._carried.update(meta)
         if chosen:
             self._names.update(chosen, (f"chosen.{name}" for name in chosen))
-        if self._where is None:
-            return True
         facts = {name: getattr(row, attribute, None) for name, attribute in self._facts.items()}
         facts.update(more)
         try:
@@ -59,14 +57,13 @@ class Filter:
     def check(self) -> None:
         """Called after the last image. Raises UsageError if the expression uses a name that no image has."""
         try:
-            if self._where is not None:
-                self._where.require(self.seen)
+            self._where.require(self.seen)
         except WhereError as error:
-            raise _refusal(self._where.text if self._where else "", error) from None
+            raise _refusal(self._where.text, error) from None
 
     def warnings(self) -> list[str]:
         """Comparisons with a value of another type, and what to write instead."""
-        return self._where.warnings() if self._where else []
+        return self._where.warnings()
 
 
 def verdict_of(values: Mapping[str, Any], flags: Collection[str]) -> dict[str, Any]:

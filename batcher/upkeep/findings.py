@@ -43,10 +43,11 @@ class Kind(StrEnum):
         return kind
 
 
-FETCHED_AGAIN = frozenset(
-    {Kind.MISSING, Kind.TRUNCATED, Kind.CHANGED, Kind.SWAPPED, Kind.DAMAGED, Kind.OUTSIDE, Kind.INCOMPLETE}
-)  # unless the right bytes are elsewhere on disk
-AS_DELIVERED = frozenset({Kind.DUPLICATE, Kind.WRONG_RATIO, Kind.ONE_COLOUR, Kind.DAMAGED})
+# Another image may have to be paid for: the bytes are lost, or the service delivered them so.
+_PRICED = frozenset({
+    Kind.MISSING, Kind.TRUNCATED, Kind.CHANGED, Kind.SWAPPED, Kind.DAMAGED, Kind.OUTSIDE, Kind.INCOMPLETE, Kind.GONE,
+    Kind.DUPLICATE, Kind.WRONG_RATIO, Kind.ONE_COLOUR,
+})  # fmt: skip
 
 
 class Fix(StrEnum):
@@ -105,7 +106,7 @@ def of_job(
 ) -> Finding:
     """A finding about a file of a job. price: of one image, used if the cost of this job is unknown."""
     money = None
-    if kind in FETCHED_AGAIN or kind in AS_DELIVERED or kind is Kind.GONE:
+    if kind in _PRICED:
         money = entry.cost_usd
         if money is None and price is not None:
             money = price * entry.job.images

@@ -1,4 +1,4 @@
-"""The whole check: every job that is done, then what shows only when all of them are compared.
+"""The whole check: every job that is done, then what shows only when all of them are compared. Changes nothing.
 
 The state file is streamed, and a few batches of jobs at a time are in a pool of threads (hashing and decoding release
 the interpreter's lock, so threads scale). Memory grows with the number of findings, not with the size of the run.
@@ -7,6 +7,7 @@ the interpreter's lock, so threads scale). Memory grows with the number of findi
 import json
 import os
 import sqlite3
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,18 +18,21 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.batched import batched
+from batcher.core.errors import UsageError
 from batcher.core.job import State
 from batcher.core.one_line import one_line
+from batcher.core.units import show_count
 from batcher.core.where import VERDICTS
 from batcher.images.check import allow
-from batcher.images.storage import reader_of
+from batcher.images.storage import RECORD, reader_of
 from batcher.runner.progress import Meter, Progress
 from batcher.runner.records import RECORDS
-from batcher.store import STATE, auditing, is_going, read_facts, reading
-from batcher.store.files.safe_reader import SafeReader, is_plain
+from batcher.store import STATE, StateFile, auditing, connect_to_read, has_state, is_going, read_facts, reading
+from batcher.store.files.safe_reader import IMAGES, SafeReader, is_plain
 from batcher.upkeep.findings import Finding, Fix, Kind, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, Inspection, Rules
 from batcher.upkeep.orphans import orphans
+from batcher.upkeep.rebuild import rebuild
 
 THREADS = min(16, 2 * (os.cpu_count() or 1))
 _BATCH = 8  # jobs that a thread takes at once
@@ -50,6 +54,35 @@ class Survey:
     bytes: int = 0
     seconds: float = 0.0
     going: bool = False
+
+
+def require(run_dir: Path) -> None:
+    """Raises UsageError unless the path is a run directory, or one that lost its state file."""
+    if not has_state(run_dir) and not (run_dir / IMAGES).is_dir() and not (run_dir / RECORD).is_file():
+        raise UsageError(
+            f"{run_dir} is not a run directory: it has neither {STATE} nor {IMAGES}/", hint="`batcher run` makes one."
+        )
+
+
+def check(run_dir: Path, *, depth: Depth, threads: int = THREADS, progress: Progress | None = None) -> Survey:
+    """What is wrong with a run directory. Without a state file, it is compared with the one that a repair would make.
+
+    depth: how far each image is checked. threads: files read at once. progress: shows the number of jobs.
+    Raises UsageError, DiskError.
+    """
+    require(run_dir)
+    if has_state(run_dir):
+        with closing(connect_to_read(run_dir)) as connection:
+            return look(run_dir, connection, depth=depth, threads=threads, progress=progress)
+    with (
+        tempfile.TemporaryDirectory(prefix="batcher-") as folder,
+        closing(StateFile(Path(folder) / STATE, is_scratch=True)) as state,
+    ):
+        rebuilt = rebuild(run_dir, state)
+        survey = look(run_dir, state.connection, depth=depth, threads=threads, progress=progress)
+    message = f"it can be rebuilt for {show_count(rebuilt.jobs, 'job')} from the sidecars"
+    survey.findings.insert(0, Finding(kind=Kind.STATE_MISSING, file=STATE, message=message, fix=Fix.FREE))
+    return survey
 
 
 def look(

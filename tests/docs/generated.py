@@ -1,4 +1,4 @@
-"""The parts of the manual that are made from the code: flags of every command, exit codes, keys of ``run:``.
+"""The parts of the manual that are made from the code: flags of every command, keys of ``run:``.
 
 ``python -m tests.docs`` writes them; a test fails when they are not what the code says.
 """
@@ -12,7 +12,6 @@ import click
 from batcher.commands.cli import GROUPS, cli, load
 from batcher.commands.options import SECTIONS
 from batcher.commands.recorded import TakesRun
-from batcher.core.exit_codes import BY_SEVERITY, EXIT_CODES
 from batcher.manifest.yaml.document import RUN_OPTIONS
 
 PLACED = {name for names in SECTIONS.values() for name in names}
@@ -30,28 +29,12 @@ def pages() -> dict[Path, str]:
 
 def _filled(text: str) -> str:
     """A page with what stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` made anew."""
-    parts = {"exit codes": exit_codes(), "run keys": run_keys()}
+    parts = {"run keys": run_keys()}
     return re.sub(
         r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)",
         lambda found: found[1] + parts[found[2]] + found[3],
         text,
         flags=re.DOTALL,
-    )
-
-
-def exit_codes() -> str:
-    rows = [f"| {code} | {meaning.what} | {meaning.then} |" for code, meaning in EXIT_CODES.items()]
-    first = ", ".join(map(str, BY_SEVERITY))
-    return "\n".join(
-        [
-            "",
-            "| code | meaning | then |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
-            f"Several at once: {first}, the first that applies.",
-            "",
-        ]
     )
 
 

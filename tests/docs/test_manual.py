@@ -14,7 +14,6 @@ from batcher.__main__ import main
 from batcher.commands import manual
 from batcher.commands.cli import COMMANDS, load
 from batcher.core import errors
-from batcher.core.exit_codes import BY_SEVERITY, EXIT_CODES
 from batcher.core.job import Artifact, Entry, Job, State, sidecar
 from batcher.core.settings import PARSERS
 from batcher.manifest.paths import RESERVED
@@ -66,8 +65,10 @@ def test_every_flag_of_simulate_is_explained() -> None:
 
 def test_the_exit_codes_are_those_of_the_code() -> None:
     raised = {kind.exit_code for kind in errors.BatcherError.__subclasses__()}
-    assert set(EXIT_CODES) == raised | {reason.exit_code for reason in Reason} | {0, 1, 3, 5}
-    assert set(BY_SEVERITY) < set(EXIT_CODES)
+    assert readme.exit_codes() == sorted(raised | {reason.exit_code for reason in Reason} | {0, 1, 3, 5})
+    several = re.search(r"^Several at once: ([\d, ]+),", readme.page("exit-codes"), re.MULTILINE)
+    assert several
+    assert {int(code) for code in several[1].split(", ")} < set(readme.exit_codes())
 
 
 def test_every_claim_of_a_promise_names_a_test_that_exists() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batcher.core.tally import Snapshot
 from batcher.runner.progress import Meter
-from batcher.upkeep.checking import check
+from batcher.upkeep.survey import check
 from tests.support.finished_runs import JOBS, Run, flip
 
 
