@@ -95,7 +95,13 @@ def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     if done:
         add(run_dir, plan)
     line = command_line("more", run_dir, "--seeds", seeds, *(("--where", where) if where else ()))
-    return {**plan.as_json(run_dir), "words": plan.words(added=done), "command": line, "nothing": not plan.jobs}
+    return {
+        **plan.as_json(run_dir),
+        "added": done,
+        "words": plan.words(added=done),
+        "command": line,
+        "nothing": not plan.jobs,
+    }
 
 
 def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:

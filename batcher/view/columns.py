@@ -35,6 +35,11 @@ def inputs_of(row: JobRow) -> dict[str, Any]:
     return inputs if isinstance(inputs, dict) else {}
 
 
+def carried(row: JobRow) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The inputs of the row's job, its meta, and what ``vars`` and ``repeat`` chose."""
+    return inputs_of(row), _decode(row.meta) if row.meta else {}, _decode(row.chosen) if row.chosen else {}
+
+
 def survey(rows: Iterable[JobRow]) -> tuple[Plan, tuple[str, ...]]:
     """The axes of the grid, as ``batcher grid`` chooses them, and the inputs that differ between groups of a prompt."""
     seen = Seen()

@@ -5,26 +5,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from batcher.core.errors import UsageError
 from batcher.core.units import show_bytes, show_duration, show_usd
+from batcher.store import viewing
 from batcher.store.files.safe_reader import sidecar_of
 from batcher.store.joined import whose
 from batcher.store.viewing import JobRow
-from batcher.view.columns import inputs_of
+from batcher.view.columns import carried
 from batcher.view.run_reader import RunReader
 
-_decode = msgspec.json.Decoder().decode
 Facts = dict[str, Any]
 
 
 def job(reader: RunReader, key: str) -> Facts:
     """The facts of a job, as of ``of``. Raises UsageError if there is no such job."""
-    rows, attempts = reader.job(key)
+    rows = viewing.job_rows(reader.connection, key)
     if not rows:
         raise UsageError("this job is no longer in the run")
-    return of(rows, attempts, reader.run_dir)
+    return of(rows, viewing.attempts(reader.connection, key), reader.run_dir)
 
 
 def of(rows: list[JobRow], attempts: Sequence[Facts] = (), run_dir: Path | None = None) -> Facts:
@@ -35,8 +33,7 @@ def of(rows: list[JobRow], attempts: Sequence[Facts] = (), run_dir: Path | None 
     run_dir: the folder that the rows were read from, to find the run of a file; None to leave file names as they are.
     """
     row = rows[0]
-    inputs, meta = inputs_of(row), _decode(row.meta) if row.meta else {}
-    chosen = _decode(row.chosen) if row.chosen else {}
+    inputs, meta, chosen = carried(row)
     return {
         "job": row.key,
         "state": row.state,

@@ -3,11 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import msgspec
-
 from batcher.core.filter import Filter, verdict_of
+from batcher.store import viewing
 from batcher.store.viewing import JobRow
-from batcher.view.columns import OUTPUTS, inputs_of
+from batcher.view.columns import OUTPUTS, carried
 from batcher.view.run_reader import RunReader
 
 ROW = frozenset(
@@ -15,7 +14,6 @@ ROW = frozenset(
     | {"mime", "file", "output_index", "warning"}
 )
 """Names that can be used beside ``job``, verdicts, inputs, ``meta.NAME`` and ``chosen.NAME``."""
-_decode = msgspec.json.Decoder().decode
 Flags = Mapping[tuple[str, int], Collection[str]]
 
 
@@ -23,12 +21,11 @@ def matching(reader: RunReader, text: str, flags: Flags) -> tuple[list[int], lis
     """The numbers of the items that match, and warnings. text: the expression. Raises UsageError if it is wrong."""
     where = Filter(text, {*ROW, "job"})
     matches = []
-    for row in reader.rows():
-        meta, chosen = (_decode(text) if text else {} for text in (row.meta, row.chosen))
+    for row in viewing.rows(reader.connection):
         place = row.key, row.output_index or 0
         verdict = reader.verdicts.of(*place, row.sha256 or "")
         more = verdict_of(verdict.given if verdict else {}, flags.get(place, ()))
-        if where(row, inputs_of(row), meta, chosen, more):
+        if where(row, *carried(row), more):
             matches.append(row.id * OUTPUTS + (row.output_index or 0))
     where.check()
     return matches, where.warnings()

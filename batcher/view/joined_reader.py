@@ -70,7 +70,7 @@ class JoinedReader(RunReader):
 
     def _copy(self, versions: list[Any]) -> None:
         began = time.monotonic()
-        self._disconnect()
+        super().close()
         try:
             self._joined, self._problem = self._whole.copy(), None
         except BatcherError as error:

@@ -96,7 +96,7 @@ class Judge:
             run_dir, file = whose(self._run_dir, file)
             with suppress(Absent, NotAFile, Outside, BatcherError, OSError, ValueError):
                 path = await asyncio.to_thread(lambda: reader_of(run_dir).regular(file))  # noqa: B023  awaited
-                look = (await self._thumbs.made(path, place(run_dir, sha256), sha256))[1]
+                look = (await self._thumbs.made(path, place(run_dir, sha256)))[1]
                 if look is not None:
                     self.saw(run_dir, sha256, look)
 

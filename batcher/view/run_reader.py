@@ -7,13 +7,13 @@ so a state file of a million jobs is read less often than one of a hundred.
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from batcher.core.command_line import repair
-from batcher.core.errors import BatcherError, DiskError, UsageError
+from batcher.core.errors import DiskError, UsageError
 from batcher.runner import report, report_words
 from batcher.runner.control import control_now, read_control
 from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, reading, viewing
@@ -78,9 +78,6 @@ class RunReader:
         return f"{type(self).__name__}({str(self.run_dir)!r})"
 
     def close(self) -> None:
-        self._disconnect()
-
-    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -90,7 +87,7 @@ class RunReader:
         """To the state file; a new one if the file was replaced, by a rebuild for example."""
         now = identity(self.run_dir / STATE)
         if self._connection is None or now != self._identity:
-            self._disconnect()
+            RunReader.close(self)
             if now is None:
                 raise UsageError(
                     f"{self.run_dir} has no {STATE}",
@@ -134,13 +131,10 @@ class RunReader:
 
     def _strangers(self, columns: dict[str, list[Any]]) -> int:
         """Number of verdicts on images that are no longer in this run."""
-        verdicts = [place for place, verdict in self.verdicts.verdicts.items() if not verdict.is_empty]
-        there = (
-            {(key, number % OUTPUTS) for key, number in zip(columns["k"], columns["n"], strict=True)}
-            if verdicts
-            else ()
-        )
-        return sum(place not in there for place in verdicts)
+        places = {place for place, verdict in self.verdicts.verdicts.items() if not verdict.is_empty}
+        if places:
+            places -= {(key, number % OUTPUTS) for key, number in zip(columns["k"], columns["n"], strict=True)}
+        return len(places)
 
     def changes(self) -> dict[str, Any] | None:
         """What changed since ``load`` or the last call; None if nothing did, ``{"reset": True}`` to load again."""
@@ -171,7 +165,8 @@ class RunReader:
                 self._took.update(changes["items"]["d"])
             changes["tables"] = self._columns.tables(self._ends)
             self._ends = self._columns.ends()
-        if (self._facts_behind or self._is_going_changes()) and self._facts_turn.has_come():
+        # A process that was killed changes nothing in the state file.
+        if self._facts_turn.has_come() and (self._facts_behind or self.is_going() != self.going):
             self._facts_behind = False
             changes["facts"] = self.facts()
         return changes or None
@@ -180,10 +175,6 @@ class RunReader:
         """Watch the file of a missing or damaged image: ``changes`` has the row again once the file changes."""
         if len(self._broken) < _MOST_BROKEN:
             self._broken[row.id] = path, _look(path)
-
-    def _is_going_changes(self) -> bool:
-        """Whether a process started or stopped. A killed one changes nothing in the state file."""
-        return self._facts_turn.has_come() and self.is_going() != self.going
 
     def is_going(self) -> bool:
         """Whether a process is working on the run."""
@@ -287,30 +278,22 @@ class RunReader:
 
     def shas(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
         """The SHA-256 of these images, by job key and output index. Images that do not exist are left out."""
-        shas = {}
-        for key in {key for key, _ in places}:
-            for row in viewing.job_rows(self.connection, key):
-                if row.sha256 is not None and row.output_index is not None:
-                    shas[key, row.output_index] = row.sha256
-        return shas
+        rows = (row for key in {key for key, _ in places} for row in viewing.job_rows(self.connection, key))
+        return {
+            (row.key, row.output_index): row.sha256
+            for row in rows
+            if row.sha256 is not None and row.output_index is not None
+        }
 
     def image(self, key: str, output_index: int) -> JobRow | None:
         """The row of an image; None if there is none."""
         rows = viewing.job_rows(self.connection, key)
         return next((row for row in rows if row.output_index == output_index and row.sha256), None)
 
-    def job(self, key: str) -> tuple[list[JobRow], list[dict[str, Any]]]:
-        """The rows and the attempts of a job; both empty if there is no such job."""
-        return viewing.job_rows(self.connection, key), viewing.attempts(self.connection, key)
-
     def cover(self) -> str | None:
         """The end of the address of an image that represents the run; None if there is none."""
         row = viewing.some_image(self.connection)
         return None if row is None else f"{row.key}/{row.output_index}?{(row.sha256 or '')[:8]}"
-
-    def rows(self) -> Iterator[JobRow]:
-        """Every image, and every job without one."""
-        return viewing.rows(self.connection)
 
 
 def _look(path: Path) -> tuple[int, ...] | None:
@@ -328,8 +311,3 @@ def _failure(group: reading.Failure) -> dict[str, Any]:
         "state": str(group.state), "cause": cause.kind, "message": cause.message, "http_status": cause.http_status,
         "count": group.count, "example": group.example,
     }  # fmt: skip
-
-
-def problem(error: BatcherError) -> dict[str, Any]:
-    """An error in the form that the page gets."""
-    return {"error": error.message, "hint": error.hint}

@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from aiohttp import hdrs, web
 
 from batcher.core.command_line import repair
-from batcher.core.errors import BatcherError, DiskError
+from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.units import show_count
 from batcher.core.version import __version__
 from batcher.core.where import FLAG
@@ -22,7 +21,7 @@ from batcher.store.joined import whose
 from batcher.store.viewing import JobRow
 from batcher.view import changes, details, filtering
 from batcher.view.live import Live
-from batcher.view.run_reader import RunReader, problem
+from batcher.view.run_reader import RunReader
 from batcher.view.runs import Runs
 from batcher.view.safety import HEADERS, Guard
 from batcher.view.thumbs import place
@@ -83,7 +82,7 @@ class Server:
         cookie = request.cookies.get(self._guard.cookie)
         refused = self._guard.refusal(request.method, request.headers, is_public=public, cookie=cookie)
         if refused is not None:
-            return _json({"error": refused.why, "hint": ""}, status=refused.status)
+            return _error(refused.why, status=refused.status)
         return await handler(request)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
@@ -97,9 +96,7 @@ class Server:
         """Set a cookie with the token, which the page has in the fragment of its address. Images need the cookie."""
         body = await _body(request)
         if not self._guard.is_token(str(body.get("token", ""))):
-            return _json(
-                {"error": "that is not the token of this page", "hint": "Open the printed address again."}, status=401
-            )
+            return _error("that is not the token of this page", "Open the printed address again.", status=401)
         answer = _json({"ok": True})
         answer.set_cookie(self._guard.cookie, self._guard.token, httponly=True, samesite="Strict", path="/")
         return answer
@@ -161,11 +158,11 @@ class Server:
         if target.is_file() and not target.is_symlink():
             return web.FileResponse(target, headers={**headers, "Content-Type": "image/webp"})
         try:
-            content, look = await self._runs.thumbs.made(path, target, row.sha256 or "")
+            content, look = await self._runs.thumbs.made(path, target)
         except (OSError, ValueError, SyntaxError, EOFError) as error:
             await live.ask(live.reader.watch, row, path)
             why = f"{path.name} can't be shown: {error}. If it is damaged, this fetches it again, free:"
-            return _json({"error": why, "hint": repair(run_dir)}, status=422)
+            return _error(why, repair(run_dir), status=422)
         if look is not None:
             live.judge.saw(run_dir, row.sha256 or "", look)
         return web.Response(body=content, content_type="image/webp", headers=headers)
@@ -199,9 +196,7 @@ class Server:
     def _change(self, work: Work) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
             if self._read_only:
-                return _json(
-                    {"error": "this page is read-only: it was opened with --read-only", "hint": ""}, status=403
-                )
+                return _error("this page is read-only: it was opened with --read-only", status=403)
             live, body = self._live(request), await _body(request)
             answer = await work(live, body)
             await live.look()  # so that the change is in the index at once
@@ -230,7 +225,7 @@ async def _explained(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         return await handler(request)
     except BatcherError as error:
-        return _json(problem(error), status=507 if isinstance(error, DiskError) else 400)
+        return _error(error.message, error.hint, status=507 if isinstance(error, DiskError) else 400)
 
 
 async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
@@ -245,11 +240,15 @@ async def _body(request: web.Request) -> dict[str, Any]:
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise web.HTTPBadRequest(text='{"error": "not a JSON object", "hint": ""}', content_type="application/json")
+        raise UsageError("not a JSON object")
     return body
 
 
-def _not_found(why: str, hint: str = "") -> aiohttp.web.HTTPNotFound:
+def _error(why: str, hint: str = "", *, status: int) -> web.Response:
+    return _json({"error": why, "hint": hint}, status)
+
+
+def _not_found(why: str, hint: str = "") -> web.HTTPNotFound:
     return web.HTTPNotFound(text=json.dumps({"error": why, "hint": hint}), content_type="application/json")
 
 

@@ -20,7 +20,7 @@ from batcher.core.units import show_bytes, show_count
 from batcher.images.flagging import look_at_all
 from batcher.images.storage import reader_of
 from batcher.images.thumbnail import make
-from batcher.store import connect_to_read
+from batcher.store import connect_to_read, viewing
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
 from batcher.store.files.whole import write_whole
 from batcher.store.viewing import JobRow
@@ -53,7 +53,7 @@ def _written(reader: RunReader, folder: Path) -> str:
     write_whole(folder / MARK, [""])
     index = reader.load()
     safe = reader_of(reader.run_dir)
-    rows = [row for row in reader.rows() if row.sha256]
+    rows = [row for row in viewing.rows(reader.connection) if row.sha256]
     with ThreadPoolExecutor(2) as pool:  # Pillow releases the interpreter lock
         kept = list(pool.map(lambda row: _files(reader.run_dir, safe, row, folder), rows))
     with closing(connect_to_read(reader.run_dir)) as connection:
@@ -100,6 +100,10 @@ def _files(run_dir: Path, safe: SafeReader, row: JobRow, folder: Path) -> bool:
         _link_or_copy(source, target)
     except (Absent, NotAFile, Outside, ValueError, SyntaxError, EOFError):
         return False
+    except OSError as error:
+        if error.errno is not None:
+            raise  # of the disk, not of the image
+        return False
     return True
 
 
@@ -114,7 +118,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _jobs(reader: RunReader) -> Iterator[tuple[str, dict[str, Any]]]:
-    for key, rows in groupby(reader.rows(), key=lambda row: row.key):
+    for key, rows in groupby(viewing.rows(reader.connection), key=lambda row: row.key):
         group = list(rows)
         inputs = {f"inputs.{name}": value for name, value in inputs_of(group[0]).items()}
         outputs = {str(row.output_index or 0): inputs | filtering.facts_of(row) for row in group}

@@ -5,13 +5,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from pathlib import Path
 
 from batcher.images.flags import Look
 
 THUMBS = "thumbs"
+Made = tuple[bytes, Look | None]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -22,131 +23,95 @@ def place(run_dir: Path, sha256: str) -> Path:
     return run_dir / THUMBS / sha256[:2] / f"{sha256}.webp"
 
 
-class _LastFirst:
-    """A semaphore for ``size`` tasks that lets the last waiter go first: it asks for what is on the screen now."""
-
-    def __init__(self, size: int) -> None:
-        self._free = size
-        self._waiting: list[asyncio.Future[None]] = []
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        if self._free:
-            self._free -= 1
-        else:
-            mine = asyncio.get_running_loop().create_future()
-            self._waiting.append(mine)
-            try:
-                await mine
-            except asyncio.CancelledError:
-                if mine.done() and not mine.cancelled():
-                    self._pass_on()
-                raise
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        while self._waiting:
-            other = self._waiting.pop()
-            if not other.done():
-                other.set_result(None)
-                return
-        self._free += 1
-
-
-class _Worker:
-    """A process that makes one thumbnail at a time."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    @classmethod
-    async def start(cls) -> "_Worker":
-        pipe = asyncio.subprocess.PIPE
-        words = (sys.executable, "-m", "batcher.images.thumbnail")
-        return cls(await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, limit=1 << 20))
-
-    async def make(self, source: Path, target: Path) -> tuple[bytes, Look]:
-        """Make a thumbnail; gives its bytes, and the measures of the image.
-
-        Raises ValueError if the image can't be decoded, OSError if the process died.
-        """
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(json.dumps([str(source), str(target)]).encode() + b"\n")
-        await stdin.drain()
-        line = await stdout.readline()
-        if not line:
-            raise OSError("the process that makes thumbnails died")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        return await stdout.readexactly(answer["size"]), Look(*answer["look"])
-
-    async def stop(self) -> None:
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
-
-
 class Thumbs:
-    """Makes thumbnails. workers: most processes; None to choose by the number of cores."""
+    """Makes thumbnails. The newest request goes first: it asks for what is on the screen now.
+
+    workers: most processes; None to choose by the number of cores.
+    """
 
     def __init__(self, workers: int | None = None) -> None:
-        size = workers or max(1, min(4, (os.cpu_count() or 2) - 1))
-        self._turns = _LastFirst(size)
-        self._workers: list[_Worker] = []
-        self._resting: list[_Worker] = []
-        self._making: dict[str, asyncio.Task[tuple[bytes, Look]]] = {}
+        self._most = workers or max(1, min(4, (os.cpu_count() or 2) - 1))
+        self._wanted: asyncio.LifoQueue[tuple[Path, Path, asyncio.Future[Made]]] = asyncio.LifoQueue()
+        self._workers: list[asyncio.Task[None]] = []
+        self._resting = 0  # of the workers
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits for a thumbnail."""
-        return not self._making
+        return self._wanted.empty() and self._resting == len(self._workers)
 
-    async def made(self, source: Path, target: Path, sha256: str) -> tuple[bytes, Look | None]:
+    async def made(self, source: Path, target: Path) -> Made:
         """The thumbnail of an image, as bytes, and the measures of the image if the thumbnail was made now.
 
-        source: the image. target: where to keep the thumbnail. sha256: of the image. It can be cancelled while it
-        waits for a worker. Raises OSError, and ValueError if the image can't be decoded.
+        source: the image. target: where to keep the thumbnail. It is not made if this is cancelled before its turn.
+        Raises OSError, and ValueError if the image can't be decoded.
         """
-        async with self._turns.turn():
-            if await asyncio.to_thread(target.exists):
-                return await asyncio.to_thread(target.read_bytes), None
-            task = self._making.get(sha256)
-            if task is None:
-                task = self._making[sha256] = asyncio.get_running_loop().create_task(self._make(source, target))
-                task.add_done_callback(lambda done: self._ended(sha256, done))
-            return await asyncio.shield(task)
+        future: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
+        self._wanted.put_nowait((source, target, future))
+        if self._wanted.qsize() > self._resting and len(self._workers) < self._most:
+            self._workers.append(asyncio.create_task(self._work()))
+        return await future
 
-    def _ended(self, sha256: str, task: asyncio.Task[tuple[bytes, Look]]) -> None:
-        self._making.pop(sha256, None)
-        if not task.cancelled():
-            task.exception()  # marks it as retrieved: the request may be gone
-
-    async def _make(self, source: Path, target: Path) -> tuple[bytes, Look]:
-        if self._resting:
-            worker = self._resting.pop()
-        else:
-            worker = await _Worker.start()
-            self._workers.append(worker)
+    async def _work(self) -> None:
+        """Make one thumbnail at a time, in a process that starts when it is needed."""
+        process: Process | None = None
         try:
-            made = await worker.make(source, target)
-        except ValueError:  # the image can't be decoded; the worker is fine
-            self._resting.append(worker)
-            raise
-        except BaseException as error:
-            self._workers.remove(worker)
-            await worker.stop()
-            if isinstance(error, asyncio.IncompleteReadError):
-                raise OSError("the process that makes thumbnails died") from None
-            raise
-        self._resting.append(worker)
-        return made
+            while True:
+                self._resting += 1
+                source, target, future = await self._wanted.get()
+                self._resting -= 1
+                if future.done():  # nobody waits for it any more
+                    continue
+                try:
+                    made = await asyncio.to_thread(_kept, target)
+                    if made is None:
+                        process = process or await _started()
+                        made = await _make(process, source, target)
+                except Exception as error:  # noqa: BLE001  raised where it is awaited
+                    if not isinstance(error, ValueError):  # of the process, not of the image
+                        await _stop(process)
+                        process = None
+                    if not future.done():
+                        future.set_exception(error)
+                else:
+                    if not future.done():
+                        future.set_result(made)
+        finally:
+            await _stop(process)
 
     async def close(self) -> None:
         for worker in self._workers:
-            await worker.stop()
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+
+def _kept(target: Path) -> Made | None:
+    return (target.read_bytes(), None) if target.exists() else None
+
+
+async def _started() -> Process:
+    words = (sys.executable, "-m", "batcher.images.thumbnail")
+    return await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, limit=1 << 20)
+
+
+async def _make(process: Process, source: Path, target: Path) -> Made:
+    """Raises ValueError if the image can't be decoded, OSError if the process died."""
+    stdin, stdout = process.stdin, process.stdout
+    assert stdin is not None
+    assert stdout is not None
+    stdin.write(json.dumps([str(source), str(target)]).encode() + b"\n")
+    try:
+        await stdin.drain()
+        answer = json.loads(await stdout.readuntil())
+        if "error" not in answer:
+            return await stdout.readexactly(answer["size"]), Look(*answer["look"])
+    except asyncio.IncompleteReadError:
+        raise OSError("the process that makes thumbnails died") from None
+    raise ValueError(answer["error"])
+
+
+async def _stop(process: Process | None) -> None:
+    if process is not None:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
