@@ -12,7 +12,7 @@ from batcher.core.errors import Cause
 from batcher.core.groups import seed_of
 from batcher.core.job import Artifact, Entry, State
 from batcher.core.units import show_count, show_usd
-from batcher.export.viewed import Viewed
+from batcher.export.viewed import Sample
 from batcher.images.thumbnail import Unreadable, on_white
 from batcher.store.picks import Verdict
 
@@ -228,12 +228,12 @@ def more_images(count: int) -> str:
     return f"<p>... and {count:,} more</p>" if count > 0 else ""
 
 
-def image_of_view(run_dir: Path, file: str, view: Viewed, prompt_input: str | None) -> Image:
+def image_of_view(run_dir: Path, file: str, view: Sample, prompt_input: str | None) -> Image:
     """file: its name, relative to the run directory. prompt_input: the model's name for the input of prompts."""
     image, verdict = view.image, view.verdict or Verdict(job=view.image.key)
     return Image(
         path=run_dir / file, **_of_file(image), prompt=_prompt(view.inputs, prompt_input), inputs=view.inputs,
-        meta=view.meta, model=image.model, job=image.key, prompt_id=image.prompt_id, request_id=image.request_id,
+        meta=dict(view.meta), model=image.model, job=image.key, prompt_id=image.prompt_id, request_id=image.request_id,
         cost_usd=image.cost_usd, pick=verdict.pick, stars=verdict.stars, tags=verdict.tags,
     )  # fmt: skip
 

@@ -77,6 +77,8 @@ def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
 
 
 def _words(report: dict[str, Any]) -> str:
+    from batcher.export.exporting import without_image
+
     kind = "simulated image" if report["simulated"] else "image"
     kind, count = {"pairs": ("pair", report["pictures"]), "manifest": ("prompt", report["jobs"])}.get(
         report["to"], (kind, report["pictures"])
@@ -101,7 +103,11 @@ def _words(report: dict[str, Any]) -> str:
     if objects := report.get("objects"):
         lines.append("objects: " + ", ".join(f"{count:,} {word}" for word, count in objects.items()))
     if report["without_picture"]:
-        lines += _without(report)
+        status = command_line("status", *report["runs"])
+        lines += [
+            f"left out: {without_image(report['without_picture_by_state'], report['jobs'])}",
+            f"`{status}` says why; --allow-missing exports without them and exits 0.",
+        ]
     lines += [f"left out: {count:,} {reason}" for reason, count in report["left_out"].items()]
     if report["missing"]:
         lines += [f"  {file}" for file in report["missing"]]
@@ -111,12 +117,3 @@ def _words(report: dict[str, Any]) -> str:
         lines += [f"  {example}" for example in report["not_embedded_examples"]]
     lines += [f"note: {note}" for note in report["notes"]]
     return "\n".join(lines)
-
-
-def _without(report: dict[str, Any]) -> list[str]:
-    count, total = report["without_picture"], report["jobs"]
-    states = ", ".join(f"{n:,} {state.replace('_', ' ')}" for state, n in report["without_picture_by_state"].items())
-    return [
-        f"left out: {count:,} of {show_count(total, 'job')} {'has' if count == 1 else 'have'} no image ({states})",
-        f"`{command_line('status', *report['runs'])}` says why; --allow-missing exports without them and exits 0.",
-    ]

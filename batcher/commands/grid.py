@@ -66,7 +66,7 @@ def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
         if len(whole.runs) > 1 and not out:
             raise UsageError("there are several runs", hint="Say with -o where their sheets go.")
         report = draw(whole.path, connection, wanted, progress=listener("none" if as_json else "auto"))
-    facts = {"run": whole.name, **report}
+        facts = {"run": whole.name, **report}
     say_json(facts) if as_json else say(_words(facts))
     return 0
 

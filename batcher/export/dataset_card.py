@@ -7,8 +7,9 @@ from batcher.export.columns import Kind
 from batcher.export.request import SPLITS_OF_DATASETS
 from batcher.export.target import Target
 
-_SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-_WORDS = {1_000: "1K", 10_000: "10K", 100_000: "100K", 1_000_000: "1M", 10_000_000: "10M"}
+_SIZES = {  # what Hugging Face calls a dataset with less rows than that
+    "n<1K": 1_000, "1K<n<10K": 10_000, "10K<n<100K": 100_000, "100K<n<1M": 1_000_000, "1M<n<10M": 10_000_000,
+}  # fmt: skip
 
 
 def card(
@@ -29,7 +30,8 @@ def card(
     yield "---\nconfigs:\n- config_name: default\n  data_files:\n"
     for split in splits:
         yield f"  - split: {SPLITS_OF_DATASETS[split]}\n    path: {json.dumps([f'{split}/{files}'])}\n"
-    yield f"task_categories:\n- text-to-image\nsize_categories:\n- {_size(total)}\ntags:\n- synthetic\n---\n\n"
+    size = next((name for name, end in _SIZES.items() if total < end), "n>10M")
+    yield f"task_categories:\n- text-to-image\nsize_categories:\n- {size}\ntags:\n- synthetic\n---\n\n"
     yield f"# {target.order.folder.absolute().name}\n\n"
     made = "images from a simulator, stamped as such: no model made them" if target.simulated else "generated images"
     yield f"{total:,} {made}.\n\n```python\nfrom datasets import load_dataset\n\n"
@@ -39,22 +41,11 @@ def card(
         yield f"| {split} | {target.images[split]:,} |\n"
     yield "\n| column | type |\n| --- | --- |\n" + ("| image | image |\n" if image else "")
     for name, column in columns.items():
-        yield f"| {_cell(name)} | {column} |\n"
+        cell = name.replace("|", "\\|").replace("\n", " ")
+        yield f"| {cell} | {column} |\n"
     if image:
         yield "\n`prompt` is the text as sent; `source_sha256` is of the file as delivered; `job` is the job's key.\n"
     yield f"\nMade by {', '.join(f'`{model}`' for model in sorted(target.models))}.\n"
     if notes := [*([note] if note else []), *target.notes]:
         yield "\n" + "".join(f"- {each}\n" for each in notes)
     yield "\nWritten by batcher.\n"
-
-
-def _size(count: int) -> str:
-    if count < 1_000:
-        return "n<1K"
-    steps = [size for size in _SIZES if size <= count]
-    after = _SIZES[len(steps)] if len(steps) < len(_SIZES) else None
-    return f"{_WORDS[steps[-1]]}<n<{_WORDS[after]}" if after else "n>10M"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from batcher.core.one_line import one_line
-from batcher.export.selection import Sample
+from batcher.export.viewed import Sample
 from batcher.images.embed import NotEmbedded, embed
 from batcher.images.storage import reader_of
 from batcher.runner.sidecars import Untrue, parse
@@ -48,7 +48,7 @@ class MetadataEmbedder:
 
     def record(self, sample: Sample) -> Mapping[str, Any]:
         """The sidecar of the image, or those fields of it that the state file has."""
-        image, stars = sample.image, {"stars": sample.verdict.get("stars")}
+        image, stars = sample.image, {"stars": sample.given.get("stars")}
         try:
             with self._reader.reading(sidecar_of(image.file)) as data:
                 sidecar = parse(data)

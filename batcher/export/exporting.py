@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -122,22 +122,19 @@ def _require_images(order: Order, target: Target, removed: int) -> None:
     reasons = [f"{count:,} {reason}" for reason, count in left.items()]
     if removed and not order.include_removed:
         reasons.append(f"{removed:,} left the manifest (--include-removed takes them too)")
-    if without := _without(target.selection):
-        reasons.append(without)
+    if (without := target.selection.without).total():
+        reasons.append(without_image(without, target.selection.jobs + without.total()))
     if order.where is not None:
         reasons += ["--where matches none of the rest", *target.selection.warnings]
     why = f": {'; '.join(reasons)}" if reasons else ": nothing is finished yet"
     raise UsageError(f"there is nothing to export in {name_of(order.run)}{why}", hint="Nothing was written.")
 
 
-def _without(selection: Selection) -> str:
-    """``13 of 40 jobs have no image (12 failed, 1 in doubt)``; "" if all have one."""
-    count = selection.without.total()
-    if not count:
-        return ""
-    states = ", ".join(f"{n:,} {str(state).replace('_', ' ')}" for state, n in selection.without.items() if n)
-    total = selection.jobs + count
-    return f"{count:,} of {show_count(total, 'job')} {'has' if count == 1 else 'have'} no image ({states})"
+def without_image(by_state: Mapping[Any, int], jobs: int) -> str:
+    """``13 of 40 jobs have no image (12 failed, 1 in doubt)``. by_state: of those without one. jobs: in all."""
+    states = ", ".join(f"{n:,} {str(state).replace('_', ' ')}" for state, n in by_state.items() if n)
+    count = sum(by_state.values())
+    return f"{count:,} of {show_count(jobs, 'job')} {'has' if count == 1 else 'have'} no image ({states})"
 
 
 def _mark(order: Order, target: Target) -> dict[str, Any]:

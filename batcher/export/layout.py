@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from batcher.core.errors import FileUnavailable, UsageError
+from batcher.core.errors import UsageError
 from batcher.core.json_text import as_json
 from batcher.core.naming import safe_part
 from batcher.core.one_line import one_line
@@ -23,9 +23,10 @@ from batcher.core.units import show_count
 from batcher.export.folder import Folder
 from batcher.export.layouts import LAYOUTS, Layout
 from batcher.export.request import Order
-from batcher.export.selection import Sample, Selection
+from batcher.export.selection import Selection
 from batcher.export.target import Advance, FileTarget
 from batcher.export.templates import Template
+from batcher.export.viewed import Sample
 from batcher.images.recode import Recode
 from batcher.store.files.inside import is_plain
 from batcher.store.files.link_or_copy import Made
@@ -162,7 +163,11 @@ class Layouts(FileTarget):
         assert recode is not None
         for name, cells in self._cells.items():
             paths = [Path(cells[at]) if at in cells else None for at in range(4)]
-            yield Made(name, content=partial(_tiled, recode, paths))
+            yield Made(name, content=partial(self._tiled, recode, paths))
+
+    def _tiled(self, recode: Recode, paths: list[Path | None]) -> bytes:
+        with self.decoding():
+            return recode.tiled(paths)
 
 
 class Places:
@@ -220,13 +225,3 @@ def _ranks(prompts: Mapping[tuple[str, int, int], int]) -> list[int]:
         ranks[number] = at[source]
         at[source] += 1
     return ranks
-
-
-def _tiled(recode: Recode, paths: list[Path | None]) -> bytes:
-    """One image of four, as an encoded file. Raises UsageError if one of them can't be decoded."""
-    try:
-        return recode.tiled(paths)
-    except FileUnavailable as error:
-        raise UsageError(
-            f"an image can't be decoded: {error.cause.message}", hint="`batcher verify` says more."
-        ) from None

@@ -63,5 +63,5 @@ def _lines(selection: Selection) -> Iterator[dict[str, Any]]:
             yield {
                 "schema": "batcher/1", "job": image.key, "model": image.model, "inputs": sample.inputs,
                 "prompt_id": image.prompt_id, "meta": sample.meta,
-                "source": {"manifest": image.source, "line": image.line}, **sample.verdict,
+                "source": {"manifest": image.source, "line": image.line}, **sample.given,
             }  # fmt: skip

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.core.groups import group_key, seed_of
+from batcher.core.groups import seed_of
 from batcher.core.units import show_count
 from batcher.export import arrow
 from batcher.export.captions import Caption
@@ -20,9 +20,10 @@ from batcher.export.columns import Kind, as_text
 from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import Order
-from batcher.export.selection import Sample, Selection
+from batcher.export.selection import Selection
 from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Advance
+from batcher.export.viewed import Sample
 from batcher.store.joined import name_of
 from batcher.store.picks import NO, YES
 
@@ -49,9 +50,9 @@ class Pairs(ShardTarget):
 
     def see(self, sample: Sample) -> None:
         super().see(sample)
-        pick = sample.verdict.get("pick")
+        pick = sample.given.get("pick")
         if pick in {YES, NO}:
-            group = self._groups.setdefault(group_key(sample.image.model, sample.inputs), ([], []))
+            group = self._groups.setdefault(sample.group, ([], []))
             group[pick == NO].append(sample)
 
     def settle(self) -> None:
@@ -91,10 +92,10 @@ class Pairs(ShardTarget):
             values[f"image_{at}_uid"] = _uid(sample)
             values[f"model_{at}"] = sample.image.model
             values[f"seed_{at}"] = None if seed is None else as_text(seed)
-            values[f"stars_{at}"] = sample.verdict.get("stars")
+            values[f"stars_{at}"] = sample.given.get("stars")
         return {
             **values, "best_image_uid": _uid(pair[0]), "has_label": True, "are_different": True,
-            "prompt_id": pair[0].image.prompt_id, "group": group_key(pair[0].image.model, pair[0].inputs),
+            "prompt_id": pair[0].image.prompt_id, "group": pair[0].group,
         }  # fmt: skip
 
     def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:

@@ -11,9 +11,10 @@ from batcher.export.columns import Kind
 from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import Order
-from batcher.export.selection import Sample, Selection
+from batcher.export.selection import Selection
 from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Advance
+from batcher.export.viewed import Sample
 
 
 class Parquet(ShardTarget):

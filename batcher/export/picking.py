@@ -12,7 +12,7 @@ from batcher.core.errors import UsageError
 from batcher.core.filter import IMAGE_FACTS, Filter
 from batcher.export import scores
 from batcher.export.scores import COLUMNS, Scores, number_of
-from batcher.export.viewed import Viewed, viewed
+from batcher.export.viewed import Sample, viewed
 from batcher.runner import records
 from batcher.store import connect_to_read, exporting, picks
 from batcher.store.picks import NO, YES, Picks, Verdict
@@ -108,7 +108,7 @@ def _check(picking: Picking) -> None:
         raise UsageError("no verdict is given for them", hint="Add yes, no, clear, --stars N or --tag TEXT.")
 
 
-def _verdicts(picking: Picking, selected: Sequence[Viewed], file: Scores | None) -> Iterable[Verdict]:
+def _verdicts(picking: Picking, selected: Sequence[Sample], file: Scores | None) -> Iterable[Verdict]:
     if picking.best is not None:
         yield from _best(picking, selected, file)
         return
@@ -126,10 +126,10 @@ def _verdicts(picking: Picking, selected: Sequence[Viewed], file: Scores | None)
         yield _with(verdict, picking)
 
 
-def _best(picking: Picking, selected: Sequence[Viewed], file: Scores | None) -> Iterable[Verdict]:
+def _best(picking: Picking, selected: Sequence[Sample], file: Scores | None) -> Iterable[Verdict]:
     """Verdicts on the best images of each group, and with ``--rest`` on the others. Raises UsageError."""
     by = picking.by or _only_numbers(file)
-    groups: dict[str, list[tuple[float, Viewed]]] = defaultdict(list)
+    groups: dict[str, list[tuple[float, Sample]]] = defaultdict(list)
     for one in selected:
         value = file.rows.get(one.place, {}).get(by) if file is not None and by in file.columns else one.value(by)
         if (number := number_of(value)) is not None:
@@ -157,7 +157,7 @@ def _only_numbers(file: Scores | None) -> str:
     raise UsageError(f"--best needs the column to go by{there}", hint="Add --by COLUMN.")
 
 
-def _before(one: Viewed) -> Verdict:
+def _before(one: Sample) -> Verdict:
     """The verdict on an image, to be changed; an empty one if there is none or it is stale."""
     job, index = one.place
     before = one.verdict or Verdict(job=job, output_index=index)

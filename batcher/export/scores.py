@@ -16,7 +16,7 @@ from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
-from batcher.export.viewed import Viewed
+from batcher.export.viewed import Sample
 from batcher.store.picks import MOST_STARS, NO, YES
 
 KEYS = {
@@ -50,7 +50,7 @@ class Scores:
     examples: list[str] = field(default_factory=list)
 
 
-def read(path: Path, images: Sequence[Viewed]) -> Scores:
+def read(path: Path, images: Sequence[Sample]) -> Scores:
     """Read a file of scores. images: those of the run. Raises UsageError, with the line that is wrong."""
     scores = Scores()
     index = _Index(images)
@@ -78,7 +78,7 @@ def read(path: Path, images: Sequence[Viewed]) -> Scores:
 class _Index:
     """Finds images by the names that a row can use."""
 
-    def __init__(self, images: Sequence[Viewed]) -> None:
+    def __init__(self, images: Sequence[Sample]) -> None:
         self._places: dict[str, dict[str, list[Place]]] = {kind: {} for kind in KEYS}
         for one in images:
             file = one.image.file
@@ -152,16 +152,20 @@ def _cells(path: Path, file: Any) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _checked(path: Path, line: int, row: Mapping[str, Any]) -> dict[str, Any]:
     """The row, with verdicts as ``Verdict`` has them, and scores as they are. Raises UsageError."""
+
+    def text_of(name: str) -> str:
+        return "" if row[name] is None else str(row[name]).strip()
+
     values = dict(row)
     if "pick" in row:
-        word = "" if row["pick"] is None else str(row["pick"]).strip().lower()
+        word = text_of("pick").lower()
         if word not in _WORDS:
             raise UsageError(f"{path}:{line}: pick is {row['pick']!r:.40}", hint="Write yes, no, or nothing.")
         values["pick"] = _WORDS[word]
     if "stars" in row:
-        text = "" if row["stars"] is None else str(row["stars"]).strip()
-        number = number_of(text) if text else None
-        if text and (number is None or number not in range(MOST_STARS + 1)):
+        text = text_of("stars")
+        number = number_of(text)
+        if text and number not in range(MOST_STARS + 1):
             raise UsageError(f"{path}:{line}: stars is {text!r:.40}", hint=f"Write 0 to {MOST_STARS}, or nothing.")
         values["stars"] = None if number is None else int(number)
     if "tags" in row:

@@ -11,76 +11,31 @@ import sqlite3
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import file_digest
-from json.scanner import make_scanner
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from batcher.core.errors import DiskError, UsageError
-from batcher.core.filter import IMAGE_FACTS, Filter, verdict_of
+from batcher.core.filter import IMAGE_FACTS, Filter
 from batcher.core.job import State
 from batcher.core.naming import prompt_id
 from batcher.core.where import look_up
-from batcher.export.columns import FACTS, Places
 from batcher.export.request import Order
+from batcher.export.viewed import ATTRIBUTES, NOTHING, Matching, Sample, decoded
 from batcher.images import storage
-from batcher.images.flagging import asked_for
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
-from batcher.store import exporting, picks, read_facts, reading
+from batcher.store import exporting, read_facts, reading
 from batcher.store.exporting import Image
 from batcher.store.files.inside import Folders, is_plain, leads_inside
 from batcher.store.joined import name_of, runs_of, whose
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
-_NOTHING: Mapping[str, Any] = {}
-_ATTRIBUTES = {name: name for name in IMAGE_FACTS} | {"job": "key", "source_sha256": "sha256"}  # by name in templates
 _CLEAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _SPLIT_WORD = re.compile(
     r"(?:^|[-0-9])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?:[-0-9]|$)", re.IGNORECASE
 )
-# A third of the time of json.loads; for text that batcher wrote.
-_decode: Callable[[str, int], Any] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # typeshed: of itself
-
-
-class Sample(NamedTuple):
-    """A selected image.
-
-    chosen: what ``vars`` and ``repeat`` chose. verdict: ``pick``, ``stars``, ``tags``, those that were given.
-    name: its file name, safe for every reader, without extension. extension: of the file to be written.
-    """
-
-    image: Image
-    inputs: dict[str, Any]
-    meta: Mapping[str, Any]
-    chosen: Mapping[str, Any]
-    verdict: Mapping[str, Any]
-    split: str
-    name: str
-    extension: str
-
-    @property
-    def places(self) -> Places:
-        return self.inputs, self.meta, self.chosen, self.verdict
-
-    def value(self, name: str) -> Any:
-        """The value of a template's field; None if there is none."""
-        facts: Mapping[str, Any] = self.verdict
-        if (attribute := _ATTRIBUTES.get(name)) is not None:
-            facts = {name: getattr(self.image, attribute)}
-        return look_up(name, self.inputs, self.meta, facts, self.chosen)
-
-    @property
-    def prompt(self) -> str:
-        """The prompt; "" if there is none, or it is not a text."""
-        prompt = self.inputs.get("prompt")
-        return prompt if isinstance(prompt, str) else ""
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The columns that every export has, by the names of ``columns.FACTS``."""
-        return {name: getattr(self.image, _ATTRIBUTES[name]) for name in FACTS}
 
 
 class Selection:
@@ -98,12 +53,11 @@ class Selection:
         self._order = order
         self._connection = connection
         self.simulated = bool(read_facts(connection).simulated)
-        self._picks = picks.read(order.run)
         self._where = Filter(order.where, IMAGE_FACTS)
-        self._flags = asked_for(self._where.names, order.run, connection)
+        self._matching = Matching(order.run, connection, self._where)
         self.jobs = 0
         self.without: Counter[State] = Counter()
-        self._bad: set[tuple[int, int]] = set()
+        self._bad: set[tuple[str, int]] = set()
         self._homes = {
             run: _Home(run, Folders(run.absolute(), run.absolute() / "images"), storage.url_of(run) is not None)
             for run in runs_of(order.run)
@@ -139,7 +93,7 @@ class Selection:
             if self._is_there(sample.image):
                 yield sample
             else:
-                self._bad.add((sample.image.job, sample.image.output_index))
+                self._bad.add(sample.place)
         self._count_without()
         self._where.check()
         by = self._order.split_by
@@ -149,7 +103,7 @@ class Selection:
     @property
     def names(self) -> set[str]:
         """The names that a template can use, after the first pass."""
-        return self._where.seen | _ATTRIBUTES.keys()
+        return self._where.seen | ATTRIBUTES.keys()
 
     @property
     def warnings(self) -> list[str]:
@@ -174,14 +128,14 @@ class Selection:
     def again(self, *, by_arrival: bool = False) -> Iterator[Sample]:
         """The second pass: the images of ``first_look``. by_arrival: in the order in which they were downloaded."""
         for sample in self._selected(by_arrival=by_arrival):
-            if not self._bad or (sample.image.job, sample.image.output_index) not in self._bad:
+            if not self._bad or sample.place not in self._bad:
                 yield sample
 
     def asked(self) -> Iterator[tuple[exporting.Asked, dict[str, Any]]]:
         """Every selected job, done or not, with its inputs. ``--where`` is applied without facts of images."""
         for job in exporting.asked(self._connection, removed=self._order.include_removed):
-            inputs = _decode(job.inputs, 0)[0]
-            if self._where(job, inputs, _decode(job.meta, 0)[0] if job.meta else _NOTHING, _NOTHING, _NOTHING):
+            inputs = decoded(job.inputs)
+            if self._where(job, inputs, decoded(job.meta), NOTHING, NOTHING):
                 yield job, inputs
 
     def _count_without(self) -> None:
@@ -194,47 +148,29 @@ class Selection:
             return
         for entry in reading.entries(self._connection, states, listed_only=True):
             job = entry.job
-            self.without[entry.state] += self._where(job, job.inputs, job.meta, job.chosen or _NOTHING, _NOTHING)
+            self.without[entry.state] += self._where(job, job.inputs, job.meta, job.chosen or NOTHING, NOTHING)
 
     def _selected(self, *, is_first: bool = False, by_arrival: bool = False) -> Iterator[Sample]:
-        order, where, splits = self._order, self._where, self._order.splits
+        order, splits = self._order, self._order.splits
         recoded = order.recode.kind.extension if order.recode else None
         whole = splits.names[0] if len(splits.names) == 1 else None
-        has_picks = bool(self._picks)
-        carried: str | None = (
-            None  # the images of a prompt mostly follow each other, with the same meta: decode it once
-        )
-        meta: Mapping[str, Any] = _NOTHING
-        for image in exporting.images(self._connection, removed=order.include_removed, by_arrival=by_arrival):
-            inputs = _decode(image.inputs, 0)[0]
-            if image.meta != carried:
-                carried = image.meta
-                meta = _decode(carried, 0)[0] if carried else _NOTHING
-            chosen = _decode(image.chosen, 0)[0] if image.chosen else _NOTHING
-            verdict = self._verdict(image) if has_picks else _NOTHING
-            more = verdict_of(verdict, self._flags.get((image.key, image.output_index), ())) if where.names else {}
-            if (is_first or where.names) and not where(image, inputs, meta, chosen, more):
-                continue
-            extension = EXTENSIONS.get(image.mime)
+        for sample in self._matching.images(removed=order.include_removed, by_arrival=by_arrival):
+            extension = EXTENSIONS.get(sample.image.mime)
             if extension is None:
                 self.left["no images"] += is_first
                 continue
-            split = whole or splits.of(self._group(image, inputs, meta))
-            yield Sample(image, inputs, meta, chosen, verdict, split, name(image), recoded or extension)
+            split = whole or splits.of(self._group(sample))
+            yield Sample(*sample[:5], split, name(sample.image), recoded or extension)
 
     def was_judged(self, image: Image) -> bool:
         """Whether the image ever had a verdict, also one that was cleared or is stale."""
-        return (image.key, image.output_index) in self._picks.verdicts
+        return (image.key, image.output_index) in self._matching.picks.verdicts
 
-    def _verdict(self, image: Image) -> Mapping[str, Any]:
-        verdict = self._picks.of(image.key, image.output_index, image.sha256)
-        return _NOTHING if verdict is None else verdict.given
-
-    def _group(self, image: Image, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
-        by = self._order.split_by
+    def _group(self, sample: Sample) -> str:
+        by, image = self._order.split_by, sample.image
         if by == "job":
             return image.key
-        value = look_up(by, inputs, meta, {by: getattr(image, by, None)})
+        value = look_up(by, sample.inputs, sample.meta, {by: getattr(image, by, None)})
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
     def _is_there(self, image: Image) -> bool:

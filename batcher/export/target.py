@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from batcher.export.columns import Columns
 from batcher.export.embed_metadata import MetadataEmbedder
 from batcher.export.folder import Folder
 from batcher.export.request import Order
-from batcher.export.selection import Sample, Selection
+from batcher.export.selection import Selection
+from batcher.export.viewed import Sample
 from batcher.store.files.link_or_copy import Made
 from batcher.store.files.name_sets import Names, number
 from batcher.store.joined import runs_of
@@ -85,7 +87,7 @@ class Target(ABC):
             return Made(name, source=path)
         if self.embedder is not None and self.selection.was_judged(sample.image):
             # New stars don't change the time of the file, so its content is compared.
-            return Made(name, content=lambda: self._anew(sample, path) or self._read(sample, path))
+            return Made(name, content=partial(self.content, sample))
         return Made(name, content=partial(self._anew, sample, path), time_of=path)
 
     def content(self, sample: Sample) -> bytes:
@@ -99,11 +101,12 @@ class Target(ABC):
 
     def _anew(self, sample: Sample, path: str) -> bytes | None:
         """The bytes of the converted image, with metadata; None if they are those of the file."""
+        recoded = self._recoded(path) if self.is_recoded(sample) else None
         if self.embedder is None:
-            return self.recoded(path) if self.is_recoded(sample) else None
-        plain = self.recoded(path) if self.is_recoded(sample) else self._read(sample, path)
+            return recoded
+        plain = recoded or self._read(sample, path)
         embedded = self.embedder.embed(sample, plain)
-        return embedded if embedded != plain or self.is_recoded(sample) else None
+        return recoded if embedded == plain else embedded
 
     @staticmethod
     def _read(sample: Sample, path: str) -> bytes:
@@ -113,11 +116,16 @@ class Target(ABC):
         except OSError as error:
             raise DiskError(f"{sample.image.file} can't be read: {error.strerror}", hint="Nothing is lost.") from None
 
-    def recoded(self, path: str) -> bytes:
-        """The bytes of the image in the format of ``--convert``. Raises UsageError if it can't be decoded."""
+    def _recoded(self, path: str) -> bytes:
         assert self.order.recode is not None
-        try:
+        with self.decoding():
             return self.order.recode(Path(path))
+
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """Inside, an image that can't be decoded is a UsageError."""
+        try:
+            yield
         except FileUnavailable as error:
             verify = repair(*runs_of(self.order.run))
             raise UsageError(

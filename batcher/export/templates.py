@@ -24,17 +24,11 @@ class Template:
             self._pieces = [piece for _, piece in pieces(text)]
         except TemplateError as error:
             raise self._wrong(error) from None
-        self._fields = [piece for piece in self._pieces if isinstance(piece, Field)]
-
-    @property
-    def names(self) -> list[str]:
-        """The names of its fields."""
-        return [field.name for field in self._fields]
 
     def require(self, names: Collection[str]) -> None:
         """Raises UsageError if a field is not one of ``names``."""
-        for field in self._fields:
-            if field.name not in names:
+        for field in self._pieces:
+            if isinstance(field, Field) and field.name not in names:
                 near = nearest(field.name, names, cutoff=0.5)
                 mend = f"did you mean {{{near}}}?" if near else f"there are {', '.join(sorted(names)[:20])}"
                 raise self._wrong(TemplateError(field.column, f"there is no {{{field.name}}}", mend))

@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from json.scanner import make_scanner
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,23 +11,34 @@ from batcher.core.filter import IMAGE_FACTS, JOB_FACTS, Filter, verdict_of
 from batcher.core.groups import group_key
 from batcher.core.job import Entry
 from batcher.core.where import look_up
+from batcher.export.columns import FACTS, Places
 from batcher.images.flagging import asked_for, of_jobs
 from batcher.store import exporting, picks
 from batcher.store.exporting import Image
 from batcher.store.picks import Verdict
 
+NOTHING: Mapping[str, Any] = {}
+ATTRIBUTES = {name: name for name in IMAGE_FACTS} | {"job": "key", "source_sha256": "sha256"}  # by name in templates
+# A third of the time of json.loads; for text that batcher wrote.
+_scan: Callable[[str, int], Any] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # typeshed: of itself
 
-class Viewed(NamedTuple):
-    """An image of a finished job of the manifest.
+
+class Sample(NamedTuple):
+    """An image of a finished job.
 
     chosen: what ``vars`` and ``repeat`` chose. verdict: None if there is none, or it is on earlier content.
+    split, name, extension: set by an export: its split; its file name, safe for every reader, without extension; the
+    extension of the file to be written.
     """
 
     image: Image
-    inputs: Mapping[str, Any]
+    inputs: dict[str, Any]
     meta: Mapping[str, Any]
     chosen: Mapping[str, Any]
     verdict: Verdict | None
+    split: str = ""
+    name: str = ""
+    extension: str = ""
 
     @property
     def place(self) -> tuple[str, int]:
@@ -38,10 +50,31 @@ class Viewed(NamedTuple):
         """The key of its group: the images that differ only in their seed."""
         return group_key(self.image.model, self.inputs)
 
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """``pick``, ``stars`` and ``tags`` of the verdict, those that were given."""
+        return NOTHING if self.verdict is None else self.verdict.given
+
+    @property
+    def places(self) -> Places:
+        return self.inputs, self.meta, self.chosen, self.given
+
+    @property
+    def prompt(self) -> str:
+        """The prompt; "" if there is none, or it is not a text."""
+        prompt = self.inputs.get("prompt")
+        return prompt if isinstance(prompt, str) else ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The columns that every export has, by the names of ``columns.FACTS``."""
+        return {name: getattr(self.image, ATTRIBUTES[name]) for name in FACTS}
+
     def value(self, name: str) -> Any:
-        """The value of a name of ``--where``; None if it has none."""
-        facts = {fact: getattr(self.image, fact) for fact in IMAGE_FACTS} | {"job": self.image.key}
-        return look_up(name, self.inputs, self.meta, facts | (self.verdict.given if self.verdict else {}), self.chosen)
+        """The value of a name of ``--where`` or of a template's field; None if it has none."""
+        attribute = ATTRIBUTES.get(name)
+        facts = self.given if attribute is None else {name: getattr(self.image, attribute)}
+        return look_up(name, self.inputs, self.meta, facts, self.chosen)
 
     @property
     def names(self) -> set[str]:
@@ -50,18 +83,42 @@ class Viewed(NamedTuple):
         return {*self.inputs, *self.chosen, *carried}
 
 
-def viewed(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iterator[Viewed]:
+class Matching:
+    """The images of a run that ``where`` matches. picks: the verdicts of the run."""
+
+    def __init__(self, run_dir: Path, connection: sqlite3.Connection, where: Filter) -> None:
+        self._connection = connection
+        self._where = where
+        self._flags = asked_for(where.names, run_dir, connection)
+        self.picks = picks.read(run_dir)
+
+    def images(self, *, removed: bool = False, by_arrival: bool = False) -> Iterator[Sample]:
+        """removed, by_arrival: as of ``exporting.images``. Raises UsageError for an order between text and numbers."""
+        where, there = self._where, self.picks or None
+        carried: str | None = (
+            None  # the images of a prompt mostly follow each other, with the same meta: decode it once
+        )
+        meta = NOTHING
+        for image in exporting.images(self._connection, removed=removed, by_arrival=by_arrival):
+            place = image.key, image.output_index
+            verdict = there.of(*place, image.sha256) if there is not None else None
+            if image.meta != carried:
+                carried, meta = image.meta, decoded(image.meta)
+            inputs, chosen = decoded(image.inputs), decoded(image.chosen)
+            more = verdict_of(verdict.given if verdict else {}, self._flags.get(place, ())) if where.names else NOTHING
+            if where(image, inputs, meta, chosen, more):
+                yield Sample(image, inputs, meta, chosen, verdict)
+
+
+def viewed(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iterator[Sample]:
     """The images that ``where`` matches, in the order of the state file. Raises UsageError, also at the end."""
-    flags = asked_for(where.names, run_dir, connection)
-    there = picks.read(run_dir)
-    for image in exporting.images(connection, removed=False):
-        place = image.key, image.output_index
-        verdict = there.of(*place, image.sha256)
-        inputs, meta, chosen = (json.loads(text) if text else {} for text in (image.inputs, image.meta, image.chosen))
-        more = verdict_of(verdict.given if verdict else {}, flags.get(place, ()))
-        if where(image, inputs, meta, chosen, more):
-            yield Viewed(image, inputs, meta, chosen, verdict)
+    yield from Matching(run_dir, connection, where).images()
     where.check()
+
+
+def decoded(text: str | None) -> Any:
+    """A JSON object of the state file; an empty one for none."""
+    return _scan(text, 0)[0] if text else NOTHING
 
 
 class JobFilter(Filter):

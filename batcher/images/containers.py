@@ -1,7 +1,7 @@
 """The pieces of image files: one walk for each container, used by checks and by embedding.
 
 Every format says how long its pieces are. A file that was cut short has a piece that runs past its end, or no end mark;
-a walk raises Damaged there.
+a walk raises Damaged there; struct.error or IndexError where a number is missing, which ``kinds`` turns into Damaged.
 
 Sources: PNG (W3C, third edition) 5.3; JPEG T.81 annex B; RFC 9649 (WebP); ISO 14496-12 4.2 (boxes).
 """
@@ -10,7 +10,6 @@ import mmap
 import re
 from collections.abc import Iterator
 from itertools import repeat
-from struct import error as StructError  # noqa: N812  an exception, and it reads as one
 from struct import unpack_from
 from typing import NamedTuple
 
@@ -84,7 +83,7 @@ def jpeg_segments(data: Buffer) -> Iterator[Segment]:
             return
         at = body
         if marker not in BARE_MARKERS:
-            length = _read(">H", data, body)
+            (length,) = unpack_from(">H", data, body)
             if length < 2 or body + length > len(data):
                 raise Damaged("cut short in a segment")
             at, body = body + length, body + 2
@@ -98,11 +97,9 @@ def jpeg_segments(data: Buffer) -> Iterator[Segment]:
 
 def _marker(data: Buffer, at: int) -> tuple[int, int]:
     """The marker at ``at`` behind any fill bytes, and the position after it."""
-    if at >= len(data) or data[at] != 0xFF:
-        raise Damaged("garbled between its segments" if at < len(data) else "it ends in the middle of its header")
+    if data[at] != 0xFF:
+        raise Damaged("garbled between its segments")
     at = _FILL.match(data, at).end()  # type: ignore[union-attr]  # one byte of it was seen above
-    if at >= len(data):
-        raise Damaged("it ends in the middle of its header")
     return data[at], at + 1
 
 
@@ -122,7 +119,7 @@ def riff_chunks(data: Buffer) -> Iterator[Piece]:
 
 def riff_end(data: Buffer) -> int:
     """The end of a RIFF file by its header, in bytes. Raises Damaged if the file is shorter."""
-    end = _read("<I", data, 4) + 8
+    end = int(unpack_from("<I", data, 4)[0]) + 8
     if end > len(data):
         raise Damaged("shorter than its header says")
     return end
@@ -134,20 +131,12 @@ def boxes(data: Buffer, start: int = 0) -> Iterator[Piece]:
     for _ in pieces():
         if at >= end:
             return
-        size, head = _read(">I", data, at), 8
-        name = bytes(data[at + 4 : at + 8])
+        (size, name), head = unpack_from(">I4s", data, at), 8
         if size == 1:
-            size, head = _read(">Q", data, at + 8), 16
+            (size,), head = unpack_from(">Q", data, at + 8), 16
         elif size == 0:  # to the end of the file
             size = end - at
         if size < head or at + size > end:
             raise Damaged("cut short in a box")
         yield Piece(name, at + head, at + size)
         at += size
-
-
-def _read(form: str, data: Buffer, at: int) -> int:
-    try:
-        return int(unpack_from(form, data, at)[0])
-    except StructError:
-        raise Damaged("it ends in the middle of its header") from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, combinations, product
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageStat
 
 from batcher.core.flag import Flag
 from batcher.images.check import parse_ratio, ratio_differs
@@ -66,15 +66,10 @@ def look(image: Image.Image) -> Look:
     small = grey.resize((9, 8), Image.Resampling.BOX)
     pixels = small.tobytes()
     bits = 0
-    for row in range(8):
-        for column in range(8):
-            at = 9 * row + column
+    for at in range(9 * 8):
+        if at % 9 < 8:  # each pixel of a row but the last, with the next one
             bits = bits << 1 | (pixels[at] < pixels[at + 1])
-    counts = grey.histogram()
-    total = sum(counts)
-    mean = sum(value * count for value, count in enumerate(counts)) / total
-    variance = sum(count * (value - mean) ** 2 for value, count in enumerate(counts)) / total
-    return Look(bits, float(grey.entropy()), variance**0.5)
+    return Look(bits, float(grey.entropy()), ImageStat.Stat(grey).stddev[0])
 
 
 def flags(images: Iterable[Candidate]) -> dict[tuple[str, int], set[Flag]]:
@@ -127,25 +122,22 @@ def _twins(images: list[Candidate]) -> Iterator[tuple[Candidate, Candidate, bool
             elif image is not equal[0]:
                 yield equal[0], image, True
     blank = {image.place for image in images if Flag.BLANK in _alone(image)}  # always alike
-    for one, other in _near([image for image in images if image.look and image.place not in blank]):
+    for one, other in _near([(image, image.look.dhash) for image in images if image.look and image.place not in blank]):
         if one.sha256 != other.sha256:
             yield one, other, False
 
 
-def _near(images: list[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
-    """Pairs whose hashes differ in at most ``_NEAR`` bits."""
-    bands: dict[tuple[int, int], list[Candidate]] = defaultdict(list)
+def _near(images: list[tuple[Candidate, int]]) -> Iterator[tuple[Candidate, Candidate]]:
+    """Pairs whose hashes differ in at most ``_NEAR`` bits. images: each with its hash."""
+    bands: dict[tuple[int, int], list[tuple[Candidate, int]]] = defaultdict(list)
     width = _BITS // _BANDS
     for image in images:
-        assert image.look is not None
         for band in range(_BANDS):
-            bands[band, image.look.dhash >> band * width & (1 << width) - 1].append(image)
+            bands[band, image[1] >> band * width & (1 << width) - 1].append(image)
     for (band, _), alike in bands.items():
         few, many = alike[:_MOST_IN_A_BAND], alike[_MOST_IN_A_BAND:]
-        for one, other in chain(combinations(few, 2), product(few[:1], many)):
-            assert one.look is not None
-            assert other.look is not None
-            different = one.look.dhash ^ other.look.dhash
+        for (one, hash_of_one), (other, hash_of_other) in chain(combinations(few, 2), product(few[:1], many)):
+            different = hash_of_one ^ hash_of_other
             # An earlier band gave this pair if the hashes are equal there.
             earlier = any(not different >> before * width & (1 << width) - 1 for before in range(band))
             if not earlier and different.bit_count() <= _NEAR:

@@ -8,6 +8,7 @@ in place of a file, which may pass.
 import re
 from collections.abc import Callable
 from struct import error as StructError  # noqa: N812  an exception, and it reads as one
+from typing import TypeVar
 
 import msgspec
 
@@ -15,7 +16,7 @@ from batcher.images import structure as of
 from batcher.images.containers import Buffer, Damaged, riff_end
 from batcher.images.structure import Measure, Size, Walk
 
-_IN_HEADER = "it ends in the middle of its header"
+T = TypeVar("T")
 HEAD = 4_096  # bytes that ``classify`` looks at
 
 
@@ -35,18 +36,19 @@ class Kind(msgspec.Struct, frozen=True):
 
     def size(self, data: Buffer) -> Size | None:
         """Width and height from the header; None if they are not read. Raises Damaged."""
-        try:
-            return self.measure(data) if self.measure else None
-        except (StructError, IndexError):
-            raise Damaged(_IN_HEADER) from None
+        return _read(self.measure, data)
 
     def check(self, data: Buffer) -> None:
         """Raises Damaged if the file is not whole."""
-        try:
-            if self.walk:
-                self.walk(data)
-        except (StructError, IndexError):
-            raise Damaged(_IN_HEADER) from None
+        _read(self.walk, data)
+
+
+def _read(reader: Callable[[Buffer], T] | None, data: Buffer) -> T | None:
+    """What ``reader`` gives. Raises Damaged also where the file ends before a number that it reads."""
+    try:
+        return reader(data) if reader else None
+    except (StructError, IndexError):
+        raise Damaged("it ends in the middle of its header") from None
 
 
 class Announced(msgspec.Struct, frozen=True):

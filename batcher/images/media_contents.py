@@ -6,10 +6,9 @@ import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from batcher.core.errors import DiskError
 from batcher.images import storage
@@ -153,7 +152,7 @@ class MediaContents:
         """The sha256 of a file, which ``record`` will write. Raises Unusable if it is not what the input takes."""
         source = file.source
         content = self._content(source.sha256)
-        if file.is_new:
+        if file.head is not None:
             self._files_read += 1
             self._progress(self._files_read)
             kind = _mime(file.head, name)
@@ -178,13 +177,11 @@ class MediaContents:
         return source.sha256
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """A file or an object as it is now. is_new: whether it was read just now. head: its first bytes then."""
+class _Reading(NamedTuple):
+    """A file or an object as it is now. head: its first bytes if it was read just now, else None."""
 
     source: media.Source
-    is_new: bool
-    head: bytes = b""
+    head: bytes | None = None
 
 
 def _read(name: str, wanted: Wanted, before: media.Source | None) -> _Reading | None:
@@ -196,13 +193,13 @@ def _read(name: str, wanted: Wanted, before: media.Source | None) -> _Reading | 
     if version is None:
         return None
     if before is not None and (before.bytes, before.version) == version:
-        return _Reading(before, is_new=False)
+        return _Reading(before)
     _check_size(version[0], wanted)
     digest, head = hashlib.sha256(), b""
     for piece in pieces(name, wanted.most):
         head = head or piece[:HEAD]
         digest.update(piece)
-    return _Reading(media.Source(name, digest.hexdigest(), *version), is_new=True, head=head)
+    return _Reading(media.Source(name, digest.hexdigest(), *version), head)
 
 
 def _version(name: str) -> tuple[int, str] | None:
@@ -210,11 +207,19 @@ def _version(name: str) -> tuple[int, str] | None:
 
     Raises Unusable, DiskError.
     """
-    if "://" not in name:
-        return file_version(name)
-    objects, key = object_at(name)
-    facts = objects.stat(key)
-    return None if facts is None else (facts.size, facts.version)
+    if "://" in name:
+        objects, key = object_at(name)
+        there = objects.stat(key)
+        return None if there is None else (there.size, there.version)
+    try:
+        facts = os.stat(name)  # noqa: PTH116  a Path can't be made of every text
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise Unusable(f"can't be read: {getattr(error, 'strerror', None) or error}") from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise Unusable("is a folder, not a file" if stat.S_ISDIR(facts.st_mode) else "is no regular file")
+    return facts.st_size, f"{facts.st_mtime_ns} {facts.st_ino}"
 
 
 def pieces(name: str, most: int) -> Iterator[bytes]:
@@ -233,19 +238,6 @@ def pieces(name: str, most: int) -> Iterator[bytes]:
         raise Unusable("was changed while it was read") from None
     except OSError as error:
         raise Unusable(f"can't be read: {error.strerror}") from None
-
-
-def file_version(path: str) -> tuple[int, str] | None:
-    """Size in bytes, and a text that changes with the content; None if there is no such file. Raises Unusable."""
-    try:
-        facts = os.stat(path)  # noqa: PTH116  a Path can't be made of every text
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise Unusable(f"can't be read: {getattr(error, 'strerror', None) or error}") from None
-    if not stat.S_ISREG(facts.st_mode):
-        raise Unusable("is a folder, not a file" if stat.S_ISDIR(facts.st_mode) else "is no regular file")
-    return facts.st_size, f"{facts.st_mtime_ns} {facts.st_ino}"
 
 
 @lru_cache(maxsize=1_000)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -79,16 +80,15 @@ class MediaLinks:
         stat = objects.stat(key)
         if stat is not None and (content.version in {None, stat.version}) and stat.size == content.bytes:
             self._mark(place)
-            return media.Media(content.sha256, content.bytes, content.mime, place, content.version)
+            return replace(content, place=place)
         if content.version is not None:  # an object of the user, which was changed or deleted
             if self._place is None:
                 raise Unusable(f"{place} has changed since it was read")
-            fresh = media.Media(content.sha256, content.bytes, content.mime)
-            return self.prepare(fresh, sources, progress)
-        self._upload(objects, key, content, sorted(sources, key=_by_file))
+            return self.prepare(replace(content, place=None, version=None), sources, progress)
+        self._upload(objects, key, content, sorted(sources, key=lambda one: "://" in one.source))
         self._mark(place)
         progress()
-        return media.Media(content.sha256, content.bytes, content.mime, place)
+        return replace(content, place=place)
 
     def is_fresh(self, content: media.Media) -> bool:
         """Whether its object was there less than ``FRESH`` seconds ago."""
@@ -131,21 +131,16 @@ class MediaLinks:
                 data = _read(source.source, content)
                 if data is None:
                     continue
-                if not objects.put_new(key, data, content.mime):
-                    self._is_ours(objects, key, content)
+                is_new = objects.put_new(key, data, content.mime)
+                if not is_new and ((stat := objects.stat(key)) is None or stat.size != content.bytes):
+                    raise DiskError(  # it was there already, from another run say
+                        f"{objects.url}/{key} has other bytes than its name says",
+                        hint="Nothing was sent to the service. Delete that object, and run the same command again.",
+                    )
                 return
-        what = f"{sources[0].source} has gone or changed since it was read" if sources else "its file is not known"
-        raise Unusable(what)
-
-    @staticmethod
-    def _is_ours(objects: "Objects", key: str, content: media.Media) -> None:
-        """Raises DiskError if an object that was there already, from another run say, has another size."""
-        stat = objects.stat(key)
-        if stat is None or stat.size != content.bytes:
-            raise DiskError(
-                f"{objects.url}/{key} has other bytes than its name says",
-                hint="Nothing was sent to the service. Delete that object, and run the same command again.",
-            )
+        raise Unusable(
+            f"{sources[0].source} has gone or changed since it was read" if sources else "its file is not known"
+        )
 
     def warning(self, now: float) -> str | None:
         """A warning if the credentials expire before a link would. now: Unix seconds."""
@@ -159,10 +154,6 @@ class MediaLinks:
         if left is None and os.environ.get("AWS_SESSION_TOKEN"):
             return "links to the inputs end with the session of AWS_SESSION_TOKEN, which may be before the jobs do"
         return None
-
-
-def _by_file(source: media.Source) -> bool:
-    return "://" in source.source
 
 
 def _read(source: str, content: media.Media) -> bytes | None:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from batcher.core.batched import batched
 from batcher.core.command_line import repair
@@ -162,24 +162,19 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
 
 def objects(url: str) -> "Objects":
     """The objects below a URL. Raises UsageError without the extra."""
-    return _objects(url, _credentials())
+    client: Objects = _client("Objects", _credentials(), url)
+    return client
 
 
 def bucket(run_dir: Path, url: str) -> "Bucket":
     """The images of a run below a URL. Raises UsageError without the extra."""
-    return _bucket(run_dir, url, _credentials())
+    client: Bucket = _client("Bucket", _credentials(), url, run_dir)
+    return client
 
 
 @lru_cache(maxsize=64)
-def _objects(url: str, credentials: int) -> "Objects":  # noqa: ARG001  new credentials make another client
-    objects: Objects = _module().Objects(url)
-    return objects
-
-
-@lru_cache(maxsize=8)
-def _bucket(run_dir: Path, url: str, credentials: int) -> "Bucket":  # noqa: ARG001
-    place: Bucket = _module().Bucket(url, run_dir)
-    return place
+def _client(kind: str, _credentials: int, *where: Any) -> Any:  # new credentials make another client
+    return getattr(_module(), kind)(*where)
 
 
 def _credentials() -> int:

@@ -12,7 +12,6 @@ request can't have (blanks, letters outside ASCII) are encoded.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import quote
@@ -34,15 +33,6 @@ _ASCII = "".join(chr(code) for code in range(0x21, 0x7F))
 _USUAL_PORTS = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True, slots=True)
-class _Extra:
-    host: str
-    port: int | None
-
-    def allows(self, host: str, port: int) -> bool:
-        return host == self.host and self.port in {None, port}
-
-
 class Trust:
     """The hosts that files may come from: ``runcomfy.net``, ``runcomfy.com`` and all below them by https on port 443,
     and ``extra_hosts``.
@@ -55,7 +45,7 @@ class Trust:
         self._extra = tuple(_extra(text) for text in extra_hosts)
 
     def __repr__(self) -> str:
-        return f"<Trust {', '.join([*_DOMAINS, *(extra.host for extra in self._extra)])}>"
+        return f"<Trust {', '.join([*_DOMAINS, *(host for host, _ in self._extra)])}>"
 
     def check(self, url: str) -> URL:
         """The URL to request. Raises FileRefused."""
@@ -75,7 +65,7 @@ class Trust:
     def _trusted(self, scheme: str, host: str, port: int) -> bool:
         if scheme == "https" and port == 443 and any(host == d or host.endswith(f".{d}") for d in _DOMAINS):
             return len(host) <= 253 and all(0 < len(label) <= 63 for label in host.split("."))
-        return scheme in _USUAL_PORTS and any(extra.allows(host, port) for extra in self._extra)
+        return scheme in _USUAL_PORTS and any(host == name and number in {None, port} for name, number in self._extra)
 
 
 def _as_requested(url: str, scheme: str, host: str, port: int) -> URL:
@@ -91,7 +81,8 @@ def _as_requested(url: str, scheme: str, host: str, port: int) -> URL:
     return parsed
 
 
-def _extra(text: str) -> _Extra:
+def _extra(text: str) -> tuple[str, int | None]:
+    """Host and port, None for any port. Raises UsageError."""
     bracketed = f"[{text}]" if text.count(":") > 1 and not text.startswith("[") else text
     match = _HOST_PORT.fullmatch(bracketed.strip())
     host = _canonical(match["host"]) if match else ""
@@ -101,7 +92,7 @@ def _extra(text: str) -> _Extra:
             f"{one_line(text, 100)!r} is not a host to trust",
             hint="Give a host or host:port, such as files.example.org or 127.0.0.1:8000 (no https://, no *).",
         )
-    return _Extra(host, port)
+    return host, port
 
 
 @lru_cache(maxsize=256)

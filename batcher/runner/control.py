@@ -61,6 +61,12 @@ class Control:
         ]
         return ", ".join(part for part in parts if part)
 
+    def asked(self, before: "Control | None" = None) -> str:
+        """What is requested, as a sentence without its end, with the reason."""
+        drained = "finish what is at the service, then end"
+        words = drained if self.drain else self.words(before) or "as the command says"
+        return words + (f" ({self.reason})" if self.reason else "")
+
 
 def read_control(run_dir: Path) -> Control:
     """Read the file. Raises UsageError if it is not valid."""

@@ -59,9 +59,7 @@ class Controller:
             why = f": {control.reason}" if control.reason else ""
             context.stop.request(Reason.DRAINED, f"was asked to finish what is at the service, then end{why}")
         await context.queue.durable(_acknowledge, context.state, control, context.wall())
-        drained = "finish what is at the service, then end"
-        asked = drained if control.drain else control.words(before) or "as the command says"
-        words = f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
+        words = f"tuned: {control.asked(before)}"
         return f"{words}; `{command_line('tune', self._run_dir, '--resume')}` resumes it" if control.paused else words
 
     def _apply(self, control: Control) -> None:

@@ -21,7 +21,7 @@ _MONEY = ("submits_total", "cost_usd", "spent_usd", "reserved_usd", "unclear_usd
 def of(run_dir: Path) -> Facts:
     """Status of a run, as JSON data. Raises UsageError if the directory is no run, DiskError."""
     with closing(connect_to_read(run_dir)) as connection:
-        return _of(connection, run_dir)
+        return read(connection, run_dir)
 
 
 def together(whole: Joined) -> Facts:
@@ -61,7 +61,8 @@ def sums(runs: Sequence[Facts]) -> Facts:
     }
 
 
-def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
+def read(connection: sqlite3.Connection, run_dir: Path) -> Facts:
+    """The same over a connection to the state file of the run."""
     recorded = read_facts(connection)
     price, going = recorded.price_usd, is_going(connection, run_dir)
     live = (recorded.live or Live()) if going else None

@@ -5,7 +5,6 @@ groups and causes, which repeat, are in tables that only grow. A message holds w
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from batcher.core.groups import seed_input
 from batcher.core.job import Job
 from batcher.export.sheets.axes import OF_THE_JOB, Plan, Seen, choose, label_of
 from batcher.images.flags import asked_ratio
+from batcher.store.rows import seconds
 from batcher.store.viewing import JobRow
 
 OUTPUTS = 1000  # no job has more images
@@ -33,6 +33,17 @@ def inputs_of(row: JobRow) -> dict[str, Any]:
     """The inputs of the row's job."""
     inputs = _decode(row.inputs)
     return inputs if isinstance(inputs, dict) else {}
+
+
+def took(row: JobRow) -> float | None:
+    """Seconds from submit to end; None if there was no end."""
+    began, ended = seconds(row.submitted_at), seconds(row.finished_at)
+    return None if began is None or ended is None else round(max(0.0, ended - began), 1)
+
+
+def why(row: JobRow) -> str:
+    """The cause of a failure in words; "" for none."""
+    return ": ".join(filter(None, (row.cause and row.cause.replace("_", " "), row.message)))
 
 
 def carried(row: JobRow) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -100,13 +111,11 @@ class Columns:
         if not width or not height:
             width, height = round(1000 * min(max(asked_ratio(inputs) or 1.0, 0.1), 10)), 1000
         seed = self._seed_input(inputs)
-        ended = _seconds(row.finished_at)
-        began = _seconds(row.submitted_at)
-        sha = row.sha256
+        ended, sha = seconds(row.finished_at), row.sha256
         return (
             row.id * OUTPUTS + (row.output_index or 0), row.key, CODES[row.state], self._group(row, inputs, seed),
             self._value(row, inputs, self.plan.rows), self._value(row, inputs, self.plan.cols), width, height,
-            sha[:8] if sha else "", int(ended) if ended else 0, round(ended - began, 1) if ended and began else 0,
+            sha[:8] if sha else "", int(ended) if ended else 0, took(row) or 0,
             -1 if row.state == "done" and sha else self._trouble(row), row.position or 0,
             inputs[seed] if seed else None,
         )  # fmt: skip
@@ -162,14 +171,9 @@ class Columns:
     def _trouble(self, row: JobRow) -> int:
         """The number of the row's entry in ``troubles``: what to show instead of an image, and why."""
         code = CODES[row.state]
-        cause = ": ".join(filter(None, (row.cause and row.cause.replace("_", " "), (row.message or "")[:500])))
-        key = _MISSING if code == "d" else (_WORDS[code], cause if code in "fcx" else "")
+        key = _MISSING if code == "d" else (_WORDS[code], why(row)[:600] if code in "fcx" else "")
         number = self._troubles.get(key)
         if number is None:
             number = self._troubles[key] = len(self._troubles)
             self._tables["troubles"].append(list(key))
         return number
-
-
-def _seconds(text: str | None) -> float | None:
-    return None if text is None else datetime.fromisoformat(text).timestamp()

@@ -1,7 +1,6 @@
 """The facts of one job for the page's side panel: its inputs, cost, attempts and files."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from batcher.store import viewing
 from batcher.store.files.safe_reader import sidecar_of
 from batcher.store.joined import whose
 from batcher.store.viewing import JobRow
-from batcher.view.columns import carried
+from batcher.view.columns import carried, took, why
 from batcher.view.run_reader import RunReader
 
 Facts = dict[str, Any]
@@ -49,7 +48,7 @@ def of(rows: list[JobRow], attempts: Sequence[Facts] = (), run_dir: Path | None 
             **{f"chosen.{name}": value for name, value in chosen.items()},
             "model": row.model,
             "state": row.state,
-            "seconds": _seconds(row),
+            "seconds": took(row),
             "cost_usd": row.cost_usd,
         },
         "sections": [
@@ -67,9 +66,9 @@ def _job(row: JobRow, attempts: Sequence[Facts]) -> Facts:
     last = attempts[-1] if attempts else {}
     return {
         "state": row.state.replace("_", " "),
-        "cause": row.cause and ": ".join(filter(None, (row.cause.replace("_", " "), row.message))),
+        "cause": row.cause and why(row),
         "cost": None if row.cost_usd is None else show_usd(row.cost_usd),
-        "took": None if (seconds := _seconds(row)) is None else show_duration(seconds),
+        "took": None if (seconds := took(row)) is None else show_duration(seconds),
         "finished": row.finished_at,
         "request": last.get("request_id"),
         "attempts": ", ".join(outcomes) if len(outcomes) > 1 else None,
@@ -78,14 +77,6 @@ def _job(row: JobRow, attempts: Sequence[Facts]) -> Facts:
         "source": f"{row.source}:{row.line}",
         "job": row.key,
     }
-
-
-def _seconds(row: JobRow) -> float | None:
-    """Seconds from submit to end; None if there was no end."""
-    if row.submitted_at is None or row.finished_at is None:
-        return None
-    took = datetime.fromisoformat(row.finished_at) - datetime.fromisoformat(row.submitted_at)
-    return round(max(0.0, took.total_seconds()), 1)
 
 
 def _file(row: JobRow, run_dir: Path | None) -> Facts:

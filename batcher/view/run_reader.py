@@ -14,10 +14,9 @@ from typing import Any
 
 from batcher.core.command_line import repair
 from batcher.core.errors import DiskError, UsageError
-from batcher.runner import report, report_words
+from batcher.runner import report_words, standing
 from batcher.runner.control import control_now, read_control
-from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, reading, viewing
-from batcher.store.facts import Live
+from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, viewing
 from batcher.store.opening import identity
 from batcher.store.viewing import JobRow
 from batcher.view import words
@@ -241,33 +240,21 @@ class RunReader:
         return facts
 
     def numbers(self) -> dict[str, Any]:
-        """The numbers of ``batcher status --json``, what ``tune`` last asked for, and how to resume the run."""
-        connection = self.connection
-        run = read_facts(connection)
-        self.going = self.is_going()
-        live = (run.live if self.going else None) or Live()
-        facts = {
-            "run": str(self.run_dir),
-            "going": self.going,
-            **report.standing(connection, reading.counts(connection), run.price_usd),
-            "price_usd": run.price_usd,
-            "rate": live.rate,
-            "eta_seconds": live.eta,
-            "note": live.note,
-            "simulated": bool(run.simulated),
-            "manifest": run.manifest,
-            "model": run.model,
-            "control": self._asked() or run.control,
-            "control_history": list(run.control_history[-20:]),
-            "failures": [_failure(group) for group in reading.failures(connection)],
-            "unreadable_picks": self.verdicts.unreadable,
-            "at": time.time(),
-        }
+        """The status of the run, what ``tune`` last asked for, and how to resume the run."""
+        facts, run = standing.read(self.connection, self.run_dir), read_facts(self.connection)
+        self.going = facts["going"]
         how = "", ""
         if facts["pending"] and not self.going and run.command:
             stopped_by = run.ended.stopped_by if run.ended else None
             how = report_words.resume(facts, stopped_by, run.command, control_now(self.run_dir))
-        return {**facts, "way_on": how[0], "resume": how[1]}
+        return {
+            **facts,
+            "control": self._asked() or run.control,
+            "control_history": list(run.control_history[-20:]),
+            "unreadable_picks": self.verdicts.unreadable,
+            "way_on": how[0],
+            "resume": how[1],
+        }
 
     def _asked(self) -> dict[str, Any] | None:
         """What ``tune`` asked for, also if no process is there to obey it; None if it can't be read."""
@@ -303,11 +290,3 @@ def _look(path: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return facts.st_size, facts.st_mtime_ns, facts.st_ino
-
-
-def _failure(group: reading.Failure) -> dict[str, Any]:
-    cause = group.cause
-    return {
-        "state": str(group.state), "cause": cause.kind, "message": cause.message, "http_status": cause.http_status,
-        "count": group.count, "example": group.example,
-    }  # fmt: skip

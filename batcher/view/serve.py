@@ -116,24 +116,16 @@ def _listen(address: Address) -> socket.socket:
     except OSError as error:
         if address.port is None and error.errno == errno.EADDRINUSE:
             return _bound(address.host, 0)
-        if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+        is_lost = isinstance(error, socket.gaierror)
+        why = error.strerror if is_lost else os.strerror(error.errno or 0)
+        if is_lost or error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
             raise UsageError(
-                f"--host {address.host}: {error.strerror}", hint="Give an address of this machine, or leave it out."
+                f"--host {address.host}: {why}", hint="Give an address of this machine, or leave it out."
             ) from None
-        raise UsageError(
-            f"port {address.port} can't be used: {error.strerror}", hint="--port 0 picks a free one."
-        ) from None
+        raise UsageError(f"port {address.port} can't be used: {why}", hint="--port 0 picks a free one.") from None
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, kind, protocol)
-    try:
-        if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(where)
-        listening.listen(128)
-    except OSError:
-        listening.close()
-        raise
-    return listening
+    family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # so that :: takes IPv4 too
+    return socket.create_server(where, family=family, backlog=128, dualstack_ipv6=both)

@@ -7,12 +7,10 @@ from typing import Any
 
 from batcher.core.command_line import command_line
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
+from batcher.runner.control import Control
+from batcher.runner.report_words import STATES
 
 Facts = Mapping[str, Any]
-_PARTS = {
-    "done": "done", "at_service": "at the service", "to_download": "to download", "failed": "failed",
-    "in_doubt": "in doubt", "cancelled": "cancelled",
-}  # fmt: skip
 _LOST = (
     "Submitted, but the answer was lost: it may have been paid for. Look at your generations at the service before you"
     " submit again."
@@ -25,7 +23,7 @@ def overview(facts: Facts) -> dict[str, Any]:
     going, paused, budget = facts["going"], bool(control.get("paused")), control.get("budget")
     state = _state(facts)
     waiting = max(0, facts["pending"] - facts["at_service"] - facts["to_download"])
-    parts = [[name, facts[name], word] for name, word in _PARTS.items()] + [["waiting", waiting, "to submit"]]
+    parts = [[name, facts[name], word] for name, (word, _) in STATES.items()] + [["waiting", waiting, "to submit"]]
     left = facts["eta_seconds"] if going else None
     standing = (
         state, "simulated" if facts["simulated"] else "", show_rate(facts["rate"]) if facts["rate"] else "",
@@ -97,20 +95,15 @@ def _trouble(runs: Sequence[Facts], group: Facts) -> dict[str, Any]:
     which = [*(() if state == "failed" else ("--state", state)), *(("--cause", cause) if cause else ())]
     return {
         "state": state, "count": group["count"], "message": group["message"],
-        "title": ": ".join(filter(None, (_plain(state), _plain(cause)))),
+        "title": ": ".join(filter(None, (state, cause))).replace("_", " "),
         "advice": _LOST if state == "in_doubt" else "",
         "command": " && ".join(command_line("retry", run["run"], *which) for run in mine),
         "which": {"states": [state], "causes": [cause] if cause else []},
     }  # fmt: skip
 
 
-def _asked(one: Facts) -> str:
-    names = ("rate", "in_flight", "downloads", "budget", "deadline")
-    words = [f"{_plain(name)} {one[name]}" for name in names if one.get(name) is not None]
-    words += ["paused"] if one.get("paused") else []
-    words += ["end when done"] if one.get("drain") else []
-    reason = f" ({one['reason']})" if one.get("reason") else ""
-    return (", ".join(words) or "as the command says") + reason
+def _asked(obeyed: Facts) -> str:
+    return Control(**{name: obeyed[name] for name in Control.__slots__ if name in obeyed}).asked()
 
 
 def speed(ended: Mapping[int, int], took: Mapping[float, int]) -> dict[str, Any]:
@@ -178,7 +171,3 @@ def notice(unreadable: int, strangers: int) -> dict[str, str] | None:
 
 def _usd(amount: float | None) -> str:
     return "unknown" if amount is None else show_usd(amount)
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")

@@ -365,3 +365,9 @@ def test_the_static_page_has_everything_beside_it(run: Path, tmp_path: Path) -> 
     static.export(run, gallery)  # again, into its own folder
     with pytest.raises(UsageError):
         static.export(run, run)
+
+
+def test_the_static_page_leaves_out_an_image_that_can_not_be_decoded_and_says_so(run: Path, tmp_path: Path) -> None:
+    damaged = next((run / "images").rglob("*.png"))
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    assert "1 image was missing or damaged and left out" in static.export(run, tmp_path / "gallery")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from batcher.core.batched import batched
 from batcher.export.sheets.table import Page, Spot, Style
 from batcher.export.sheets.text import Colour, Writer, line_height
 from batcher.images.storage import local
@@ -57,8 +58,7 @@ class Painter:
     def _thumbnails(self, spots: Sequence[Spot]) -> Iterator[tuple[Spot, Image.Image | tuple[str, str]]]:
         """In the order of the spots: the image, or the word of its mark and the reason."""
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="grid") as pool:
-            for start in range(0, len(spots), _AHEAD):
-                some = spots[start : start + _AHEAD]
+            for some in batched(spots, _AHEAD):
                 yield from zip(some, pool.map(self._thumbnail, some), strict=True)
 
     def _thumbnail(self, spot: Spot) -> Image.Image | tuple[str, str]:
