@@ -10,7 +10,7 @@ from batcher.core.job import Counts, State, utc
 from batcher.core.lifecycle import AT_REST
 from batcher.core.tally import Tally
 from batcher.core.version import __version__
-from batcher.runner.stop import Stop
+from batcher.runner.stop import SEVERITY, Stop
 from batcher.store import read_facts, reading
 from batcher.store.facts import Ended
 from batcher.store.files.whole import write_whole
@@ -38,14 +38,11 @@ class Facts:
 
 
 def exit_code(counts: Counts, stop: Stop | None, *, limited: bool = False) -> int:
-    """The exit code, by severity: 77, 73, 69, 130, then 5 (in doubt), 3 (failed), 4 (work left), 0."""
-    if stop is not None and stop.reason is not None and stop.reason.exit_code != 4:
-        return stop.reason.exit_code
-    if counts.in_doubt:
-        return 5
-    if counts.failed:
-        return 3
-    return 4 if counts.done < counts.total or limited else 0
+    """The exit code: the most severe of those that apply, 0 if none does."""
+    applies = {5: counts.in_doubt > 0, 3: counts.failed > 0, 4: counts.done < counts.total or limited}
+    if stop is not None and stop.reason is not None:
+        applies.setdefault(stop.reason.exit_code, True)  # not 4: a budget that the last job reached left no work
+    return next((code for code in SEVERITY if applies.get(code)), 0)
 
 
 def build(connection: sqlite3.Connection, facts: Facts, stop: Stop) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from enum import Enum
 from batcher.core.errors import DiskError, TakenOver
 from batcher.core.settings import Deadline
 
+SEVERITY = (1, 75, 77, 73, 69, 130, 5, 3, 4)  # exit codes: the first that applies is that of the run
+
 
 class Reason(Enum):
-    """(word for the report, exit code, hard). Listed by severity: the first that applies gives the exit code."""
+    """(word for the report, exit code, hard). Of two with the same exit code the first listed is the more severe."""
 
     DEFECT = ("defect", 1, True)
     ACCOUNT = ("account", 77, True)
@@ -36,7 +38,7 @@ class Reason(Enum):
         self.hard = hard
 
 
-SEVERITY = list(Reason)
+_BY_SEVERITY = sorted(Reason, key=lambda reason: SEVERITY.index(reason.exit_code))
 GRACE = 6.0  # seconds for open calls after an interruption; most supervisors kill ten seconds after SIGTERM
 CANCELS = 2.0  # of these, at least for cancels (--cancel-on-interrupt)
 
@@ -61,7 +63,7 @@ class Stop:
 
     def request(self, reason: Reason, message: str = "", hint: str = "", *, leave: bool = False) -> None:
         """Request the end. leave: leave jobs at the service to the next run, even for a soft reason."""
-        if self.reason is None or SEVERITY.index(reason) < SEVERITY.index(self.reason):
+        if self.reason is None or _BY_SEVERITY.index(reason) < _BY_SEVERITY.index(self.reason):
             self.reason, self.message, self.hint = reason, message, hint
         self.nothing_new.set()
         if (reason.hard or leave) and not self.leave.is_set():

@@ -1,4 +1,4 @@
-"""The parts of the manual that are made from the code: flags of every command, keys of ``run:``.
+"""The parts of the manual that are made from the code: flags of every command, keys of ``run:``, exit codes.
 
 ``python -m tests.docs`` writes them; a test fails when they are not what the code says.
 """
@@ -13,6 +13,7 @@ from batcher.commands.cli import GROUPS, cli, load
 from batcher.commands.options import SECTIONS
 from batcher.commands.recorded import TakesRun
 from batcher.manifest.yaml.document import RUN_OPTIONS
+from batcher.runner.stop import SEVERITY
 
 PLACED = {name for names in SECTIONS.values() for name in names}
 MANUAL = Path(__file__).parents[2] / "batcher" / "manual"
@@ -29,7 +30,7 @@ def pages() -> dict[Path, str]:
 
 def _filled(text: str) -> str:
     """A page with what stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` made anew."""
-    parts = {"run keys": run_keys()}
+    parts = {"run keys": run_keys(), "severity": ", ".join(map(str, SEVERITY)) + "\n"}
     return re.sub(
         r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)",
         lambda found: found[1] + parts[found[2]] + found[3],
