@@ -14,6 +14,7 @@ import pytest
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.request import Options, ordered
 from batcher.export.selection import Selection
+from batcher.manifest.extras import install_command
 from batcher.store import connect_to_read
 from tests.export.conftest import Batcher
 from tests.support.handmade_runs import Asked, a_run, picture, seeds, tree
@@ -122,7 +123,7 @@ def test_without_pyarrow_such_a_column_is_an_error_before_anything_is_written(
     came = batcher("export", run, tmp_path / "out", "--to", "imagefolder", "--split", "train=0.5,test=0.5")
     assert came.code == 64
     assert "rare has no value in" in came.err
-    assert "-m pip install pyarrow" in came.err
+    assert install_command("parquet") in came.err
     assert not (tmp_path / "out").exists()
 
 

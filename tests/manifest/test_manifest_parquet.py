@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from batcher.core.errors import ManifestError
 from batcher.manifest import Overrides, open_manifest
+from batcher.manifest.extras import install_command
 from batcher.manifest.readers.tables import parquet
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
@@ -153,7 +154,7 @@ def test_without_pyarrow_the_error_names_what_to_install(tmp_path: Path, monkeyp
     path = table(tmp_path, {"prompt": ["a"]})
     monkeypatch.setattr(parquet, "find_spec", lambda _: None)
     (found,) = problems(path)
-    assert "-m pip install pyarrow" in found.mend
+    assert found.mend == install_command("parquet")
 
 
 def test_a_parquet_file_by_another_name_is_recognised_for_what_it_is(tmp_path: Path) -> None:
