@@ -14,7 +14,7 @@ What happens, in order:
 The way of one job, which ``Drain._work`` repeats until its state is final (the table of states is
 ``core.lifecycle``; each step ends with a durable write to the state file):
 
-* PENDING, ``submit``: take in files that are already on disk (``recovery.images_on_disk``), wait for the rate and the
+* PENDING, ``submit``: take in files that are already on disk (``images_on_disk``), wait for the rate and the
   budget, record the claim, send the submit, record the request id. Now it is RUNNING.
 * RUNNING, ``wait``: poll, at times that ``pacing.polling`` gives, until the service has a result. Now it is READY.
 * READY, ``fetch``: let ``engines`` download and check the files and write images and sidecars. Now it is DONE.

@@ -29,8 +29,8 @@ from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, SlowStart
 from batcher.runner.events import CameBack
+from batcher.runner.images_on_disk import ImagesOnDisk
 from batcher.runner.recovery.departures import Departures
-from batcher.runner.recovery.images_on_disk import ImagesOnDisk
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason, pause
 
