@@ -10,7 +10,7 @@ from typing import Any
 from batcher.core.errors import UsageError
 from batcher.core.naming import TemplateError
 from batcher.core.naming.fields import Field, pieces
-from batcher.core.suggest import nearest
+from batcher.core.suggest import suggestion
 from batcher.export.columns import as_text
 
 
@@ -29,8 +29,7 @@ class Template:
         """Raises UsageError if a field is not one of ``names``."""
         for field in self._pieces:
             if isinstance(field, Field) and field.name not in names:
-                near = nearest(field.name, names, cutoff=0.5)
-                mend = f"did you mean {{{near}}}?" if near else f"there are {', '.join(sorted(names)[:20])}"
+                mend = suggestion(field.name, sorted(names), quote="{{{}}}")
                 raise self._wrong(TemplateError(field.column, f"there is no {{{field.name}}}", mend))
 
     def render(self, value: Callable[[str], Any]) -> str:

@@ -35,20 +35,17 @@ def value_of(job: Job, name: str) -> Any:
     return job.chosen.get(name.removeprefix("chosen."))
 
 
-class Repeats:
-    """Numbers the jobs that differ in their seed alone. Memory: an entry for each group of them."""
+def values_of(job: Job, names: Sequence[str | None], counts: Counter[str]) -> list[Any]:
+    """The job's values on these axes. Call it once for each job, in order.
 
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-
-    def value_of(self, job: Job, names: Sequence[str | None]) -> list[Any]:
-        """The job's values on these axes. Call it once for each job, in order."""
-        number = 0
-        if REPEAT in names and REPEAT not in job.inputs:
-            group = group_key(job.model, job.inputs)
-            self._counts[group] += 1
-            number = self._counts[group]
-        return [None if n is None else number if n == REPEAT and number else value_of(job, n) for n in names]
+    counts: the number of jobs so far in each group of those that differ in their seed alone; ``repeat`` is that number.
+    """
+    number = 0
+    if REPEAT in names and REPEAT not in job.inputs:
+        group = group_key(job.model, job.inputs)
+        counts[group] += 1
+        number = counts[group]
+    return [None if n is None else number if n == REPEAT and number else value_of(job, n) for n in names]
 
 
 def prompt_key(job: Job) -> int:

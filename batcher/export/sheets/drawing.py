@@ -70,10 +70,7 @@ def draw(
     where = JobFilter(wanted.where, run_dir, connection)
     seen = survey(connection, where)
     if not seen.jobs:
-        what = "no job of the run is selected" if wanted.where else "no job has started yet"
-        raise UsageError(
-            f"{run_dir}: {what}, so there is nothing to draw", hint="`batcher status` shows what there is."
-        )
+        raise _nothing_to_draw(run_dir, wanted)
     plan = choose(seen, wanted.rows, wanted.cols, wanted.per)
     groups = gather(connection, plan, seen, where)[: wanted.limit]
     target = _Target(run_dir, wanted, len(groups))
@@ -101,6 +98,11 @@ def draw(
         "seconds": round(time.monotonic() - began, 3),
         "warnings": [*_warnings(writer, plan.hidden, waiting), *where.warnings()], "files": files,
     }  # fmt: skip
+
+
+def _nothing_to_draw(run_dir: Path, wanted: Wanted) -> UsageError:
+    what = "no job of the run is selected" if wanted.where else "no job has started yet"
+    return UsageError(f"{run_dir}: {what}, so there is nothing to draw", hint="`batcher status` shows what there is.")
 
 
 class _Target:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json
 from batcher.core.naming import short
-from batcher.export.sheets.axes import REPEAT, Plan, Repeats, Seen, in_order, label_of, prompt_key
+from batcher.export.sheets.axes import REPEAT, Plan, Seen, in_order, label_of, prompt_key, values_of
 from batcher.export.viewed import JobFilter
 from batcher.images.flags import asked_ratio
 from batcher.store import auditing, reading
@@ -95,10 +95,10 @@ def survey(connection: sqlite3.Connection, where: JobFilter) -> Seen:
 def gather(connection: sqlite3.Connection, plan: Plan, seen: Seen, where: JobFilter) -> list[Group]:
     """The selected jobs by sheet. Several prompts that have one job each share a sheet."""
     groups: dict[str, Group] = {}
-    repeats = Repeats()
+    counts: Counter[str] = Counter()
     several_alone = plan.per == ("prompt",) and sum(count == 1 for count in seen.of_prompt.values()) > 1
     for entry in jobs_of(connection, where):
-        row, col, *per = repeats.value_of(entry.job, [plan.rows, plan.cols, *plan.per])
+        row, col, *per = values_of(entry.job, [plan.rows, plan.cols, *plan.per], counts)
         if several_alone and seen.of_prompt[prompt_key(entry.job)] == 1:
             group = groups.setdefault("alone", Group(Plan(None, "prompt", ()), [], name="one-each"))
             row, col = None, entry.job.inputs.get("prompt")

@@ -7,7 +7,7 @@ A page stays within MAX_SIDE and MAX_PIXELS; a larger sheet gets more pages of a
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -69,17 +69,17 @@ class Box:
     texts: tuple[Placed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Page:
     """empty: cells for which the run has no job, as x, y, width and height."""
 
     width: int
-    height: int
     number: int
     pages: int
-    texts: list[Placed]
-    spots: list[Spot]
-    empty: list[tuple[int, int, int, int]]
+    height: int = 0
+    texts: list[Placed] = field(default_factory=list)
+    spots: list[Spot] = field(default_factory=list)
+    empty: list[tuple[int, int, int, int]] = field(default_factory=list)
 
 
 def fitted(tile: Tile, side: int) -> tuple[int, int]:
@@ -194,7 +194,9 @@ class Layout:
         ]
         for number, (rows, cols) in enumerate(sorted(cut), 1):
             title = subtitle if len(cut) == 1 else f"{subtitle}  ·  {self._part(number, len(cut), rows, cols)}"
-            yield replace(self._page(rows, cols, title), number=number, pages=len(cut))
+            page = Page(self._width(cols), number, len(cut))
+            self._lay(page, rows, cols, title)
+            yield page
 
     @property
     def _left(self) -> int:
@@ -216,9 +218,8 @@ class Layout:
                     words.append(f"{name} {_short(labels[start])} to {_short(labels[end - 1])}")
         return ", ".join(words)
 
-    def _page(self, rows: Band, cols: Band, subtitle: str) -> Page:
+    def _lay(self, page: Page, rows: Band, cols: Band, subtitle: str) -> None:
         style = self.style
-        page = Page(self._width(cols), 0, 1, 1, [], [], [])
         inside, y = page.width - 2 * style.margin, style.margin
         if self._sheet.title:
             title = self._write(self._sheet.title, style.title, width=inside, lines=_TITLE_LINES)
@@ -233,7 +234,7 @@ class Layout:
         for row in range(*rows):
             self._fill(page, row, cols, y, self._heights[row])
             y += self._heights[row] + style.gap
-        return replace(page, height=y - style.gap + style.margin)
+        page.height = y - style.gap + style.margin
 
     def _fill(self, page: Page, row: int, cols: Band, top: int, height: int) -> None:
         """Adds one row of the table to a page: labels stand at its lower edge, images in its middle."""
