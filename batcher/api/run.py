@@ -19,9 +19,9 @@ from batcher.core.filter import IMAGE_FACTS, Filter
 from batcher.core.job import MISSING, RETRIED, Counts, State
 from batcher.export import TARGETS, picking
 from batcher.export.exporting import export_to
+from batcher.export.matching import matching_images
 from batcher.export.more import add, plan_more
 from batcher.export.request import Options
-from batcher.export.viewed import viewed
 from batcher.runner import planning, report, standing
 from batcher.runner.reopening import Reopen, reopen
 from batcher.store import connect_to_read, is_going, read_facts, reading
@@ -96,7 +96,7 @@ class Run:
             raise UsageError(f"where={where!r}: it must be a text", hint="Such as 'seed < 10 and pick is null'.")
         asked = Filter(where, IMAGE_FACTS)
         with self._whole() as (whole, connection):
-            some = islice(viewed(whole.path, connection, asked), most)
+            some = islice(matching_images(whole.path, connection, asked), most)
             prompts = {path: prompt_input_of(path) for path in whole.runs}
             homes = ((whose(whole.path, one.image.file), one) for one in some)
             return Images([image_of_view(path, file, one, prompts[path]) for (path, file), one in homes])

@@ -12,7 +12,7 @@ from batcher.core.errors import Cause
 from batcher.core.groups import seed_of
 from batcher.core.job import Artifact, Entry, State
 from batcher.core.units import show_count, show_usd
-from batcher.export.viewed import Sample
+from batcher.export.matching import Sample
 from batcher.images.thumbnail import Unreadable, on_white
 from batcher.store.picks import Verdict
 

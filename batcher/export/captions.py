@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable
 
 from batcher.export.columns import as_text
+from batcher.export.matching import Sample
 from batcher.export.request import Order
 from batcher.export.selection import Selection
 from batcher.export.splits import WHOLE
 from batcher.export.target import FileTarget
 from batcher.export.templates import Template
-from batcher.export.viewed import Sample
 from batcher.store.files.link_or_copy import Made
 
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")

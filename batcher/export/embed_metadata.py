@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from batcher.core.one_line import one_line
-from batcher.export.viewed import Sample
+from batcher.export.matching import Sample
 from batcher.images.embed import NotEmbedded, embed
 from batcher.images.storage import reader_of
 from batcher.runner.sidecars import Untrue, parse

@@ -15,7 +15,7 @@ from batcher.export import upload
 from batcher.export.captions import Captions
 from batcher.export.folder import Folder, opened
 from batcher.export.imagefolder import ImageFolder
-from batcher.export.layout import Layouts
+from batcher.export.layout import LayoutTarget
 from batcher.export.manifest_file import export_manifest
 from batcher.export.marker_file import FORMAT, look
 from batcher.export.pairs import Pairs
@@ -33,7 +33,7 @@ KINDS: dict[str, Callable[[Order, Selection], Target]] = {
     "webdataset": WebDataset,
     "parquet": Parquet,
     "captions": Captions,
-    "layout": Layouts,
+    "layout": LayoutTarget,
     "pairs": Pairs,
 }
 

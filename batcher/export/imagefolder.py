@@ -21,8 +21,8 @@ from batcher.export import arrow
 from batcher.export.columns import Column, Kind
 from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
+from batcher.export.matching import Sample
 from batcher.export.target import Advance, FileTarget
-from batcher.export.viewed import Sample
 from batcher.manifest.extras import install_command
 from batcher.store.files.link_or_copy import Made
 

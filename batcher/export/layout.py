@@ -20,13 +20,13 @@ from batcher.core.json_text import as_json
 from batcher.core.naming import safe_part
 from batcher.core.one_line import one_line
 from batcher.core.units import show_count
+from batcher.export.benchmarks import BENCHMARKS, Layout
 from batcher.export.folder import Folder
-from batcher.export.layouts import LAYOUTS, Layout
+from batcher.export.matching import Sample
 from batcher.export.request import Order
 from batcher.export.selection import Selection
 from batcher.export.target import Advance, FileTarget
 from batcher.export.templates import Template
-from batcher.export.viewed import Sample
 from batcher.images.recode import Recode
 from batcher.store.files.inside import is_plain
 from batcher.store.files.link_or_copy import Made
@@ -37,14 +37,14 @@ _COUNTED = ("index", "sample", "number")
 _CUTS = (_LONGEST, 200, 120, 60)  # bytes that each text in a name is cut to, until the name fits
 
 
-class Layouts(FileTarget):
+class LayoutTarget(FileTarget):
     """The ``layout`` target. layout: the benchmark's, or one made from the template."""
 
     has_columns = False
 
     def __init__(self, order: Order, selection: Selection) -> None:
         super().__init__(order, selection)
-        self.layout = LAYOUTS.get(order.layout) or Layout(order.layout)
+        self.layout = BENCHMARKS.get(order.layout) or Layout(order.layout)
         self._template = Template(self.layout.template, "--layout")
         if "\\" in self.layout.template or not is_plain(self.layout.template):
             raise UsageError(
@@ -56,7 +56,7 @@ class Layouts(FileTarget):
         self._places = Places(selection)
         self._cells: dict[str, dict[int, str]] = {}  # by name of a sheet: paths of images by place, 0 to 3
         self._changed: set[str] = set()  # prompts that can't be a file name unchanged
-        if order.layout in LAYOUTS:
+        if order.layout in BENCHMARKS:
             self.way_out = (
                 f"{order.layout} identifies prompts by their place in one file, or by name: export each prompt file"
                 " on its own with --where 'source == \"FILE\"', or one image of a prompt with --where 'seed == 7'."

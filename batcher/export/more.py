@@ -16,7 +16,7 @@ from batcher.core.errors import UsageError
 from batcher.core.groups import group_key, seed_input, seed_of
 from batcher.core.job import Job, State, job_key
 from batcher.core.units import show_count, show_usd
-from batcher.export.viewed import JobFilter
+from batcher.export.matching import JobFilter
 from batcher.manifest.schema import bundled
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.draws import MOST, seeds

@@ -19,11 +19,11 @@ from batcher.export.captions import Caption
 from batcher.export.columns import Kind, as_text
 from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
+from batcher.export.matching import Sample
 from batcher.export.request import Order
 from batcher.export.selection import Selection
 from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Advance
-from batcher.export.viewed import Sample
 from batcher.store.joined import name_of
 from batcher.store.picks import NO, YES
 

@@ -11,8 +11,8 @@ from typing import Any
 from batcher.core.errors import UsageError
 from batcher.core.filter import IMAGE_FACTS, Filter
 from batcher.export import scores
+from batcher.export.matching import Sample, matching_images
 from batcher.export.scores import COLUMNS, Scores, number_of
-from batcher.export.viewed import Sample, viewed
 from batcher.runner import records
 from batcher.store import connect_to_read, exporting, picks
 from batcher.store.picks import NO, YES, Picks, Verdict
@@ -62,9 +62,9 @@ def pick(run_dir: Path, picking: Picking) -> dict[str, Any]:
 def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> dict[str, Any]:
     there = picks.read(run_dir)
     where = Filter(picking.where, IMAGE_FACTS)
-    selected = everything = list(viewed(run_dir, connection, where))
+    selected = everything = list(matching_images(run_dir, connection, where))
     if picking.scores and picking.where is not None:  # a row of the file may name an image that --where does not match
-        everything = list(viewed(run_dir, connection, Filter(None, IMAGE_FACTS)))
+        everything = list(matching_images(run_dir, connection, Filter(None, IMAGE_FACTS)))
     file = scores.read(picking.scores, everything) if picking.scores else None
     if file is not None:
         selected = [one for one in selected if one.place in file.rows]

@@ -10,7 +10,7 @@ from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.core.settings import parse_embed
 from batcher.export import TARGETS
-from batcher.export.layouts import LAYOUTS
+from batcher.export.benchmarks import BENCHMARKS
 from batcher.export.splits import ONE, Splits, parse_splits
 from batcher.images.kinds import PNG
 from batcher.images.recode import FORMATS, Recode
@@ -158,7 +158,7 @@ def _embed(options: Options) -> frozenset[str]:
         words = parse_embed(options.embed)
     except ValueError as error:
         raise UsageError(f"--embed {one_line(options.embed, 60)!r}: {error}", hint="Nothing was written.") from None
-    layout = LAYOUTS.get(options.layout)
+    layout = BENCHMARKS.get(options.layout)
     if words and layout is not None and layout.tiles:
         raise UsageError(f"--embed is not for {options.layout}: each of its files is made of four images")
     if words and options.no_pictures:
@@ -168,12 +168,12 @@ def _embed(options: Options) -> frozenset[str]:
 
 def _layout_recode(options: Options) -> Recode | None:
     """The format of the images in a benchmark's layout. Raises UsageError if ``--convert`` asks for another one."""
-    layout = LAYOUTS.get(options.layout)
+    layout = BENCHMARKS.get(options.layout)
     if layout is None:
         if options.layout and "{" not in options.layout:
             raise UsageError(
                 f"--layout {options.layout!r}: no such layout, and a template has a {{field}} in it",
-                hint=f"There are {', '.join(LAYOUTS)}, and templates such as '{{stem}}/{{index:05d}}_{{sample:02d}}'.",
+                hint=f"There are {', '.join(BENCHMARKS)}, and templates: '{{stem}}/{{index:05d}}_{{sample:02d}}'.",
             )
         return None
     wanted = _recode(options.convert)

@@ -16,7 +16,7 @@ from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
-from batcher.export.viewed import Sample
+from batcher.export.matching import Sample
 from batcher.store.picks import MOST_STARS, NO, YES
 
 KEYS = {

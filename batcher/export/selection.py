@@ -22,8 +22,8 @@ from batcher.core.filter import IMAGE_FACTS, Filter
 from batcher.core.job import State
 from batcher.core.naming import prompt_id
 from batcher.core.where import look_up
+from batcher.export.matching import ATTRIBUTES, NOTHING, Matching, Sample, decoded
 from batcher.export.request import Order
-from batcher.export.viewed import ATTRIBUTES, NOTHING, Matching, Sample, decoded
 from batcher.images import storage
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, read_facts, reading

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from batcher.core.json_text import as_compact_json
 from batcher.export.folder import Folder
+from batcher.export.matching import Sample
 from batcher.export.target import Advance, Target
-from batcher.export.viewed import Sample
 
 
 class Row(NamedTuple):

@@ -16,9 +16,9 @@ from batcher.core.units import show_count
 from batcher.export.columns import Columns
 from batcher.export.embed_metadata import MetadataEmbedder
 from batcher.export.folder import Folder
+from batcher.export.matching import Sample
 from batcher.export.request import Order
 from batcher.export.selection import Selection
-from batcher.export.viewed import Sample
 from batcher.store.files.link_or_copy import Made
 from batcher.store.files.name_sets import Names, number
 from batcher.store.joined import runs_of

@@ -19,10 +19,10 @@ from batcher.export.captions import Captions
 from batcher.export.exporting import KINDS
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.marker_file import read_mark
+from batcher.export.matching import Sample
 from batcher.export.request import SPLITS_OF_DATASETS, Options, ordered
 from batcher.export.selection import Selection
 from batcher.export.target import Target
-from batcher.export.viewed import Sample
 from batcher.export.webdataset import WebDataset
 from batcher.images.check import Limits, examine
 from batcher.store import connect_to_read, exporting

@@ -16,6 +16,7 @@ from PIL import Image
 from batcher.core.errors import FileRefused, UsageError
 from batcher.core.naming import prompt_id, safe_part, short
 from batcher.core.units import show_count
+from batcher.export.matching import JobFilter
 from batcher.export.sheets import FORMATS
 from batcher.export.sheets.axes import choose
 from batcher.export.sheets.faces import Faces
@@ -23,7 +24,6 @@ from batcher.export.sheets.gather import Sheet, gather, sheet_of, survey
 from batcher.export.sheets.page import Painter
 from batcher.export.sheets.table import Layout, Page
 from batcher.export.sheets.text import Writer
-from batcher.export.viewed import JobFilter
 from batcher.manifest.extras import install_command
 from batcher.runner.progress import Meter, Progress
 from batcher.store import read_facts

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json
 from batcher.core.naming import short
+from batcher.export.matching import JobFilter
 from batcher.export.sheets.axes import REPEAT, Plan, Seen, in_order, label_of, prompt_key, values_of
-from batcher.export.viewed import JobFilter
 from batcher.images.flags import asked_ratio
 from batcher.store import auditing, reading
 

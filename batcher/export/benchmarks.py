@@ -30,7 +30,7 @@ class Layout:
     exact: bool = False
 
 
-LAYOUTS = {
+BENCHMARKS = {
     "geneval": Layout("{index:05d}/samples/{sample:04d}", Recode(PNG), metadata=True),
     "t2i-compbench": Layout("samples/{prompt}_{number:06d}", Recode(PNG), exact=True),
     "dpg-bench": Layout("{prompt_id}", Recode(PNG), tiles=True),

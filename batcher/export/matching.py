@@ -110,7 +110,7 @@ class Matching:
                 yield Sample(image, inputs, meta, chosen, verdict)
 
 
-def viewed(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iterator[Sample]:
+def matching_images(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iterator[Sample]:
     """The images that ``where`` matches, in the order of the state file. Raises UsageError, also at the end."""
     yield from Matching(run_dir, connection, where).images()
     where.check()
