@@ -20,7 +20,7 @@ from tests.support.stage import NO_OVERRIDES, Came, Going, go, lines, steady
 from tests.support.virtual import run
 
 RUN = "it's my run"
-SLOW = Latency(kind="fixed", median=30.0)
+SLOW = Latency(kind="fixed", median=6.0)
 COUNTS = ("done", "failed", "cancelled", "in_doubt", "pending")
 
 
@@ -50,7 +50,7 @@ REFUSED = Fault(where="result", kind="content_policy", probability=0.2)
 WAYS: dict[str, tuple[str | None, int, dict[str, Any], dict[str, Any]]] = {
     # stopped by, exit code, how the service is, how the run is
     "done": (None, 0, {}, {}),
-    "interrupted": ("interrupted", 130, {"latency": SLOW}, {"meanwhile": after(35.0, interrupted), "rate": 2.0}),
+    "interrupted": ("interrupted", 130, {"latency": SLOW}, {"meanwhile": after(9.0, interrupted), "rate": 2.0}),
     "budget": ("budget", 4, {}, {"budget": 0.3}),
     "limit": ("limit", 4, {}, {"overrides": replace(NO_OVERRIDES, limit=7)}),
     "deadline": ("deadline", 4, {"latency": SLOW}, {"deadline": 5.0, "rate": 2.0}),

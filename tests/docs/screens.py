@@ -61,7 +61,9 @@ SCREENS = {
         {"rate": 10.0, "in_flight": 32, "meanwhile": interrupted(33.0)},
     ),
     "Out of balance": Screen("batcher run lights.txt", 220, {"balance": 0.3}, {"rate": 2.0}),
-    "In doubt": Screen("batcher run sixty.txt", 60, {"faults": (LOST,)}, {"rate": 2.0}),
+    "In doubt": Screen(
+        "batcher run sixty.txt", 60, {"latency": Latency(kind="fixed", median=4.0), "faults": (LOST,)}, {"rate": 2.0}
+    ),
 }  # fmt: skip
 
 

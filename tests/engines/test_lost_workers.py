@@ -17,7 +17,7 @@ from batcher.runner.engines.messages import Greeting, Outcome, packed, unpacked
 from batcher.runner.events import Event, Noted, WorkerMoved
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault as ServiceFault
-from batcher.simulator import Profile, Simulator, file_bytes
+from batcher.simulator import Latency, Profile, Simulator, file_bytes
 from batcher.store import STATE, StateFile
 from tests.support.fake_crew import DELAY, HANG, KILL, TWICE, UNKNOWN, FakeCrew, Hiring
 from tests.support.stage import Came, Going, go, lines, steady
@@ -41,7 +41,7 @@ def with_workers(
     events: list[Event] = []
 
     async def all_of_it() -> tuple[Came, dict[str, Any]]:
-        simulator = Simulator(profile or steady())
+        simulator = Simulator(profile or steady(latency=Latency(kind="fixed", median=4.0)))
         given = {"engine": "ray", "workers": 2, "hire": hiring, "hear": events.append, **settings}
         came = await go(tmp_path / "run", manifest, simulator, **given)
         if then is not None:

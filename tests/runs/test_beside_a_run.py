@@ -17,7 +17,7 @@ from batcher.store import STATE, StateFile
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.virtual import run
 
-LONG = Latency(kind="fixed", median=20.0)
+LONG = Latency(kind="fixed", median=6.0)
 
 
 def finished(tmp_path: Path, jobs: int, **settings: Any) -> tuple[Came, dict[str, Any]]:
@@ -77,7 +77,7 @@ def test_a_run_that_waits_for_its_last_job_takes_up_what_is_reopened(tmp_path: P
         reopen(tmp_path / "run", Reopen())
 
     came, stats = finished(
-        tmp_path, 20, profile=steady(latency=LONG, faults=(rejected,)), meanwhile=after(15.0, mend), fuse=None
+        tmp_path, 20, profile=steady(latency=LONG, faults=(rejected,)), meanwhile=after(5.0, mend), fuse=None
     )
     assert came.exit_code == 0
     assert stats["charges_per_input"]["max"] == 1
@@ -89,10 +89,10 @@ def test_what_is_cancelled_beside_a_run_is_not_submitted_and_no_defect(tmp_path:
         assert _close_pending(state) > 50
         state.close()
 
-    came, stats = finished(tmp_path, 200, profile=steady(latency=LONG), rate=10.0, meanwhile=after(5.0, cancel))
+    came, stats = finished(tmp_path, 100, profile=steady(latency=LONG), rate=10.0, meanwhile=after(3.0, cancel))
     assert came.stop.reason is None
-    assert came.report["cancelled"] + came.report["done"] == 200
-    assert stats["submits_accepted"] == came.report["done"] < 100
+    assert came.report["cancelled"] + came.report["done"] == 100
+    assert stats["submits_accepted"] == came.report["done"] < 50
 
 
 def test_a_rate_is_tuned_while_the_run_goes_and_stays_after_a_restart(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_budget_below_what_is_spent_stops_new_submits(tmp_path: Path) -> None:
 
 def test_a_drained_run_ends_with_what_is_at_the_service_and_the_next_is_not_drained(tmp_path: Path) -> None:
     folder, path = tmp_path / "run", tmp_path / "manifest.txt"
-    path.write_text(lines(60))
+    path.write_text(lines(40))
 
     async def story() -> tuple[Came, Came]:
         service = Simulator(steady(latency=LONG))

@@ -13,7 +13,7 @@ from tests.support.virtual import run
 def spent(tmp_path: Path, budget: float, costs: list[Any], **told: Any) -> tuple[float, Came]:
     """Dollars that the service charged, and what the run came to. costs: as the simulator's profile has them."""
     path = tmp_path / "manifest.txt"
-    path.write_text(lines(400))
+    path.write_text(lines(100))
 
     async def all_of_it() -> tuple[float, Came]:
         service = Simulator(steady(costs=costs))
@@ -31,7 +31,7 @@ def spent(tmp_path: Path, budget: float, costs: list[Any], **told: Any) -> tuple
         [1e6],
         [0, 0.3, 0.02],
         [0.02, 0.2, 0.06],
-        [0.02] * 30 + [0.08] * 370,  # a price that goes up in the night
+        [0.02] * 30 + [0.08] * 70,  # a price that goes up in the night
         [None],
         [None, 0.08],
         [-1],
@@ -67,7 +67,7 @@ def test_what_an_earlier_process_learned_of_costs_is_known_to_the_next(tmp_path:
     assert 5.7 <= both <= 6.3
 
 
-@pytest.mark.parametrize("costs", [[0.02] * 12 + [50.0] * 400, [None] * 12 + [50.0] * 400, [0.02, 50.0, 0.02, 1e6]])
+@pytest.mark.parametrize("costs", [[0.02] * 12 + [50.0] * 100, [None] * 12 + [50.0] * 100, [0.02, 50.0, 0.02, 1e6]])
 def test_with_one_job_at_a_time_a_ceiling_is_passed_by_one_job_whatever_jobs_cost(
     tmp_path: Path, costs: list[Any]
 ) -> None:
@@ -76,14 +76,14 @@ def test_with_one_job_at_a_time_a_ceiling_is_passed_by_one_job_whatever_jobs_cos
     assert came.exit_code == 4
 
 
-@pytest.mark.parametrize(("budget", "seconds"), [(8.0, 100.0), (13.2, 35.0)])
+@pytest.mark.parametrize(("budget", "seconds"), [(2.0, 22.0), (3.3, 8.0)])
 def test_a_budget_that_covers_everything_costs_no_more_than_some_jobs_of_time(
     tmp_path: Path, budget: float, seconds: float
 ) -> None:
     charged, came = spent(tmp_path, budget, [0.02])
-    assert charged == pytest.approx(8.0)
+    assert charged == pytest.approx(2.0)
     assert came.exit_code == 0
-    assert came.seconds < seconds, "400 jobs of 4 s, 64 at once: 25 s without a budget"
+    assert came.seconds < seconds, "100 jobs of 1 s, 50 of them each second: 3 s without a budget"
 
 
 def test_a_price_that_is_listed_too_low_is_corrected_by_the_first_answer(tmp_path: Path) -> None:

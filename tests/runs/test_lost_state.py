@@ -102,10 +102,10 @@ def test_a_lost_state_file_and_files_that_are_not_whole_cost_nothing_either(tmp_
 def test_a_whole_run_directory_that_was_put_back_as_it_was_asks_before_it_pays(tmp_path: Path) -> None:
     """A backup of all of it, unpacked into the same folder: nothing in it knows what was submitted since."""
     path, folder, backup = tmp_path / "manifest.txt", tmp_path / "run", tmp_path / "backup"
-    path.write_text(lines(60))
+    path.write_text(lines(40))
 
     async def interrupt(going: Going) -> None:
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(2.0)
         going.context.stop.request(Reason.INTERRUPTED)
 
     async def story() -> Came:
@@ -127,14 +127,14 @@ def test_a_whole_run_directory_that_was_put_back_as_it_was_asks_before_it_pays(t
 
 def test_ids_that_only_a_lost_state_file_knew_are_in_the_journal_and_collected(tmp_path: Path) -> None:
     path, folder = tmp_path / "manifest.txt", tmp_path / "run"
-    path.write_text(lines(60))
+    path.write_text(lines(30))
 
     async def interrupt(going: Going) -> None:
         await asyncio.sleep(3.0)
         going.context.stop.request(Reason.INTERRUPTED)
 
     async def story() -> tuple[Came, Came, dict[str, Any]]:
-        service = Simulator(steady(latency=Latency(kind="fixed", median=20.0)))
+        service = Simulator(steady(latency=Latency(kind="fixed", median=5.0)))
         await go(folder, path, service, deadline=0.0)
         shutil.copy(folder / STATE, tmp_path / "older.db")
         first = await go(folder, path, service, rate=5.0, meanwhile=interrupt)
@@ -145,7 +145,7 @@ def test_ids_that_only_a_lost_state_file_knew_are_in_the_journal_and_collected(t
     assert first.exit_code == 130
     assert 10 <= first.report["at_service"] <= 17
     assert second.exit_code == 0
-    assert stats["charges_per_input"] == {"distinct": 60, "max": 1, "histogram": {"1": 60}}
+    assert stats["charges_per_input"] == {"distinct": 30, "max": 1, "histogram": {"1": 30}}
 
 
 def test_doubt_of_an_earlier_run_outlives_the_state_file(tmp_path: Path) -> None:

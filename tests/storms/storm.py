@@ -26,7 +26,8 @@ from batcher.store import connect_to_read
 from tests.support.stage import Going, go, lines
 from tests.support.virtual import run, virtual_wall
 
-QUICK = Latency(kind="fixed", median=3.0)
+QUICK = Latency(kind="fixed", median=1.0)
+READ_OFTEN = Latency(kind="fixed", median=3.0)
 MOST_RUNS = 60
 HEAVY = frozenset({"huge", "endless"})  # megabytes for every call: a small share of calls says as much
 
@@ -57,11 +58,11 @@ def every_fault() -> Iterator[tuple[str, str]]:
 def alone(place: str, kind: str, jobs: int) -> Weather:
     share = 0.05 if kind in HEAVY else 0.3
     fault = Fault(where=place, kind=kind, probability=share, size=8 * 2**20)
-    profile = Profile(latency=QUICK, faults=(fault,))
+    profile = Profile(latency=READ_OFTEN if place in {"result", "status"} else QUICK, faults=(fault,))
     if place == "status":
         profile = profile.merged({"unfinished_result": 409})  # else nobody would ask the status endpoint
     if place == "cancel":
-        profile = profile.merged({"slots": 4, "latency": 30})
+        profile = profile.merged({"slots": 4, "latency": 5})
     return _storm(f"{place}:{kind}", profile, jobs)
 
 
@@ -71,7 +72,7 @@ def together(jobs: int, seed: int = 1) -> Weather:
     for place, kind in every_fault():
         if kind not in HEAVY:
             faults.append(Fault(where=place, kind=kind, probability=0.3 / len(kinds(place))))
-    return _storm("all together", Profile(seed=seed, latency=QUICK, faults=tuple(faults)), jobs)
+    return _storm("all together", Profile(seed=seed, latency=READ_OFTEN, faults=tuple(faults)), jobs)
 
 
 def is_outcome(name: str) -> bool:

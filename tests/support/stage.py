@@ -23,7 +23,7 @@ from batcher.simulator import Address, Latency, Profile, Simulator, serve
 from tests.support.virtual import virtual_wall
 
 NO_OVERRIDES = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None)
-STEADY = Latency(kind="fixed", median=4.0)
+STEADY = Latency(kind="fixed", median=1.0)
 
 
 @dataclass
