@@ -95,13 +95,12 @@ _COUNTS = frozenset(COUNT_INPUTS)
 
 def images_asked(inputs: Mapping[str, Any], default: int = 1) -> int:
     """Number of images a request asks for, at least 1. default: the model's own number, if the inputs don't say."""
-    if _COUNTS.isdisjoint(inputs):
-        return max(1, default)
-    for name in COUNT_INPUTS:
-        wanted = inputs.get(name)
-        if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0:
-            return wanted
-    return max(1, default)
+    if not _COUNTS.isdisjoint(inputs):
+        for name in COUNT_INPUTS:
+            wanted = inputs.get(name)
+            if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0:
+                return wanted
+    return default
 
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -38,7 +38,7 @@ class Facts:
     def name(self) -> str:
         """The id as a file name."""
         if self._name is None:
-            self._name = safe_part(self.prompt_id)
+            self._name = safe_part(self.row.id) if self.row.id else self.prompt_id  # ``prompt_name`` makes safe ones
         return self._name
 
 

@@ -143,6 +143,7 @@ class _BulkLoad:
         self._connection = connection
         self._indexes = connection.execute(
             "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'jobs'"
+            " AND sql NOT LIKE '% IS NOT NULL'"  # no new job is in such an index
         ).fetchall()
         for name, _ in self._indexes:
             connection.execute(f"DROP INDEX {name}")
