@@ -151,7 +151,9 @@ class Session:
         control = read_control(run_dir)
         with ExitStack() as held:
             beside, is_new = generation.read_beside(run_dir), not has_state(run_dir)
-            state = held.enter_context(closing(StateFile(run_dir / STATE)))
+            if is_new:
+                remove_state(run_dir)
+            state = held.enter_context(closing(StateFile(run_dir / STATE, is_new=is_new)))
             try:
                 read = await self._read(state, control, beside)
             except BaseException:
@@ -191,7 +193,10 @@ class Session:
         return self.options.command.replace(f" {generation.FLAG}", "")
 
     async def _read(self, state: StateFile, control: Control, beside: generation.Beside) -> _Read:
-        """Check the state file, read the manifest into it, check and upload the files that its jobs name."""
+        """Check the state file, read the manifest into it, check and upload the files that its jobs name.
+
+        A new state file is put in its place once it has all jobs.
+        """
         options, settings, api = self.options, self.settings, self.service.api
         generation.check_file(state, beside)
         offer = await self._offer(state, control)
@@ -204,6 +209,7 @@ class Session:
             state, self.loader, offer.schema, limit=self._limit, progress=self.progress, run_dir=self.run_dir,
             shard=options.shard, contents=files,
         )  # fmt: skip
+        state.put_in_place()
         is_simulator = self.service.name == SIMULATOR
         media = media_inputs.open_inputs(state, place, settings, api, is_simulator=is_simulator)
         which = "none" if is_simulator else settings.check_inputs

@@ -12,6 +12,7 @@ from batcher.store.machine import damaged
 from batcher.store.schema import APPLICATION_ID, VERSION, create
 
 STATE = "state.db"
+NEW = ".state.db.new"  # a state file that is not whole yet
 GENERATION = ".generation"  # which run wrote the state file
 BUCKET = "images.url"  # where the images are, if not in the run directory
 MANIFEST_COPY = ("manifest.copy", "manifest.copy.json")  # of a manifest at a URL: its bytes, and its URL
@@ -68,9 +69,9 @@ def connect(path: Path, *, is_scratch: bool = False) -> sqlite3.Connection:
 
 
 def remove_state(run_dir: Path) -> None:
-    """Delete a state file that was just created and holds no job."""
-    for suffix in ("", "-wal", "-shm"):
-        (run_dir / f"{STATE}{suffix}").unlink(missing_ok=True)
+    """Delete what is left of a state file that holds no job."""
+    for name in (STATE, f"{STATE}-wal", f"{STATE}-shm", NEW):
+        (run_dir / name).unlink(missing_ok=True)
 
 
 def identity(path: Path) -> tuple[int, int] | None:

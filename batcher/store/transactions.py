@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import DiskError, TakenOver
+from batcher.store.files.disk import disk
+from batcher.store.files.whole import force, put_in_place
 from batcher.store.machine import RULE_BROKEN
-from batcher.store.opening import connect, identity
+from batcher.store.opening import NEW, connect, identity
 
 Outcome = tuple[bool, Any]  # (True, value) or (False, exception)
 PATIENCE = 60.0  # seconds that another process may write in one go (``retry`` of a million jobs) before it is an error
@@ -25,16 +27,32 @@ class Transactions:
 
     path: the state file; an empty or missing one gets its tables.
     is_scratch: the file is deleted in the end (``plan``), so nothing is forced to the disk.
+    is_new: there is no state file yet. It has another name and nothing is forced to the disk until ``put_in_place``,
+    because a journal would take every row of a long manifest twice.
     """
 
-    def __init__(self, path: Path, *, is_scratch: bool = False) -> None:
+    def __init__(self, path: Path, *, is_scratch: bool = False, is_new: bool = False) -> None:
         self.path = path
-        self.connection = connect(path, is_scratch=is_scratch)
-        self._identity = identity(path)
-        self._in_place = True
+        self._new = path.with_name(NEW) if is_new else None
+        self._open(self._new or path, is_scratch=is_scratch or is_new)
         self._generation: str | None = None  # of the run that this process is, JSON as in ``meta``; None for no run
         self._outdated = False  # whether ``meta`` records that the tables beside the file are out of date
+
+    def _open(self, path: Path, *, is_scratch: bool) -> None:
+        self.connection = connect(path, is_scratch=is_scratch)
+        self._identity = identity(self.path)
+        self._in_place = True
         (self._version,) = self.connection.execute("PRAGMA data_version").fetchone()
+
+    def put_in_place(self) -> None:
+        """Give a new file its name, whole and forced to the disk. No effect on other files. Raises DiskError."""
+        if self._new is not None:
+            self.connection.close()
+            with disk(self.path.name):
+                force(self._new)
+                put_in_place(self._new, self.path)
+            self._new = None
+            self._open(self.path, is_scratch=False)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}{', in a transaction' * self.connection.in_transaction}>"
