@@ -146,7 +146,7 @@ class Walk:
             if isinstance(entry, FromFile) and entry.templates is not None:
                 self._names.add(VARIANT)
             try:
-                for row in self._counted(self._scouted(entry), is_file=isinstance(entry, FromFile)):
+                for row in self._counted(entry):
                     unused -= yield from self._row(row)
             except ManifestError as error:
                 self._problems.take(error)
@@ -156,10 +156,13 @@ class Walk:
                 what = f"no prompt of this file uses the var `{printable(name)}`"
                 self._problems.add(*place, what, f"write {{{printable(name)}}} in its prompts, or remove the var")
 
-    def _counted(self, rows: Iterator[Row], *, is_file: bool) -> Iterator[Row]:
-        """The rows. Beyond the limit a file is read only so far that most are counted and checked to their end."""
-        self._cut = False
-        for row in rows:
+    def _counted(self, entry: Entry) -> Iterator[Row]:
+        """The rows of an entry. Beyond the limit a file is read only so far that most are counted and checked to their
+        end.
+        """
+        is_file, model_inputs, self._cut = isinstance(entry, FromFile), self._plan.model_inputs, False
+        takes_files = model_inputs.schema is not None and model_inputs.may_take_files
+        for row in self._scouted(entry) if takes_files else self._plan.rows(entry, self._problems):
             if is_file and self._is_full:
                 self._beyond += 1
                 if self._beyond > _BEYOND:
@@ -171,17 +174,13 @@ class Walk:
             yield row
 
     def _scouted(self, entry: Entry) -> Iterator[Row]:
-        """The rows of an entry. Media files that the next rows name are being read meanwhile.
+        """The rows of an entry, while the media files that the next rows name are being read.
 
         Another reader of the same prompts looks ahead, because a row knows its place only while it is at hand.
         """
-        model_inputs, rows = self._plan.model_inputs, self._plan.rows(entry, self._problems)
-        if not (model_inputs.schema and model_inputs.may_take_files):
-            yield from rows
-            return
-        scout, ahead = self._plan.rows(entry, Problems()), 0
+        model_inputs, scout, ahead = self._plan.model_inputs, self._plan.rows(entry, Problems()), 0
         most = MOST_JOBS if self._limit is None else self._limit - self.planned
-        for at, row in enumerate(rows):
+        for at, row in enumerate(self._plan.rows(entry, self._problems)):
             if self._is_full:
                 model_inputs.files.stop_reading()
             with suppress(ManifestError):  # it comes again when it is that row's turn
@@ -195,6 +194,7 @@ class Walk:
         self._prepare(row)
         used: frozenset[str] = frozenset()
         if not row.is_plain:
+            self._names.update(row.vars, () if row.variants is None else (VARIANT,))
             used = frozenset(variables.used(row))
             if not self._check.vars(row, used):
                 return used
@@ -220,8 +220,6 @@ class Walk:
             row.inputs["prompt"] = media_files.as_text(row.inputs["prompt"])
         if self._wants_meta and len(self._names) < MOST_NAMES:
             self._names.update(f"meta.{name}" for name in row.meta)
-        if not row.is_plain:
-            self._names.update(row.vars, () if row.variants is None else (VARIANT,))
 
     def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterator[Job]:
         sweep, own, model_inputs = self._sweep, rendering.inputs, self._plan.model_inputs
