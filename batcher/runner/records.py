@@ -14,7 +14,7 @@ from typing import Any
 from batcher.core.command_line import command_line
 from batcher.core.errors import BusyError
 from batcher.core.job import State
-from batcher.core.json_text import as_json
+from batcher.core.json_text import json_line
 from batcher.core.version import __version__
 from batcher.runner.progress import Progress, counted, counting
 from batcher.runner.run_dir import hold
@@ -81,7 +81,7 @@ def _looks(run_dir: Path, *names: str) -> list[list[int]]:
 
 def _tables(
     connection: Connection, run_dir: Path, *, simulated: bool, tell: Callable[[int], None]
-) -> Iterator[tuple[str, Iterator[str]]]:
+) -> Iterator[tuple[str, Iterator[bytes]]]:
     records = reading.records(connection, simulated=simulated, version=__version__)
     yield RECORDS, _lines(counted(_with_verdicts(records, run_dir), tell))
     yield FAILURES, _lines(failures(connection, run_dir))
@@ -103,5 +103,5 @@ def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:
         yield {**row, "retry": command_line("retry", run_dir, *state, *cause)}
 
 
-def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    return (as_json(row) + "\n" for row in rows)
+def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    return map(json_line, rows)
