@@ -34,8 +34,8 @@ class Totals:
 
     prompts, texts, jobs, axes: as in ``Share``, of all groups. whole: jobs without ``--limit``; None when the limit
     ended the reading before all were counted. warnings: one line each. columns: by file, what every column became:
-    ``prompt``, ``id``, ``input NAME``, ``meta``, or a meaning (``model``, ``size``). prompt_input: the model's name for
-    the input of prompts, None if it has none.
+    ``prompt``, ``id``, ``input NAME``, ``meta``, or a special column (``model``, ``size``). prompt_input: the model's name
+    for the input of prompts, None if it has none.
     """
 
     model: str

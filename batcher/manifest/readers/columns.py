@@ -7,7 +7,7 @@ from shlex import quote
 
 from batcher.core.suggest import fold_name, nearest, printable
 from batcher.manifest.readers.lookalikes import table_header
-from batcher.manifest.readers.meanings import kind_of_name, text_columns
+from batcher.manifest.readers.special_columns import kind_of_name, text_columns
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.media import takes_files_by_name
 
@@ -30,7 +30,7 @@ class Layout:
 
     prompt, id: the names that hold them, or None.
     inputs: pairs of the model's name and the name in the file, without the prompt.
-    special: pairs of a meaning (``meanings.py``) and the name in the file.
+    special: pairs of a kind (``special_columns.py``) and the name in the file.
     meta: names of metadata.
     wrong: name, what is wrong and how to fix it, for names that clash or are refused.
     """
@@ -60,7 +60,7 @@ def layout(
     prompt = find_prompt(names, prompt_column, model_inputs.prompt or "prompt")
     columns = {name: name for name in model_inputs.columns if name != "prompt"}
     by_fold = {fold_name(name): name for name in columns}
-    taken: dict[str, str] = {}  # by input or meaning, the name in the file
+    taken: dict[str, str] = {}  # by input or kind, the name in the file
     inputs: list[tuple[str, str]] = []
     special: list[tuple[str, str]] = []
     meta, wrong, ident = [], [], None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from batcher.core.suggest import fold_name
-from batcher.manifest.readers.meanings import kind_of_name, text_columns
+from batcher.manifest.readers.special_columns import kind_of_name, text_columns
 
 _MIDJOURNEY = r"v|no|iw|cw|sw|niji|style|stylize|chaos|weird|tile|raw|sref|cref|stop|quality|version|fast|relax|draft"
 _KOHYA = r"n|w|h|d|l|g|ss|t|nl|am|ow|oh|neg"

@@ -12,10 +12,10 @@ from typing import Any
 
 from batcher.core.errors import Mistake
 from batcher.core.suggest import printable, suggestion
-from batcher.manifest.readers.meanings import ratio_of
 from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import Source
+from batcher.manifest.readers.special_columns import ratio_of
 from batcher.manifest.schema.words import shown
 
 _STEPS, _SCALE = ("steps", "num_inference_steps"), ("cfg_scale", "guidance_scale", "cfg")
@@ -163,12 +163,13 @@ class PromptLines(FileReader):
         if "aspect_ratio" in inputs:
             raise _BadLine(column, "a size beside --ar", "keep one of them")
         width, height = inputs.pop("width"), inputs.pop("height")
-        ratio, (what, mend) = ratio_of(width, height, self._reading.model_inputs)
-        if ratio is None:
-            near = mend.partition(" ")[0]
-            mend = f"write --ar {near} instead, the nearest" if ":" in near else mend
-            raise _BadLine(column, what, f"{mend}; batcher does not change what is asked for")
-        inputs["aspect_ratio"], places["aspect_ratio"] = ratio, column
+        try:
+            inputs["aspect_ratio"] = ratio_of(width, height, self._reading.model_inputs)
+        except Mistake as error:
+            near = error.mend.partition(" ")[0]
+            mend = f"write --ar {near} instead, the nearest" if ":" in near else error.mend
+            raise _BadLine(column, error.what, f"{mend}; batcher does not change what is asked for") from None
+        places["aspect_ratio"] = column
 
 
 def _suffixed(text: str) -> list[_Given]:

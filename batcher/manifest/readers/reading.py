@@ -7,9 +7,9 @@ from typing import Any
 
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import Layout, layout
-from batcher.manifest.readers.meanings import Meanings
 from batcher.manifest.readers.rows import Carried, Row
 from batcher.manifest.readers.source import Source
+from batcher.manifest.readers.special_columns import SpecialColumns
 from batcher.manifest.schema.inputs import ModelInputs
 
 
@@ -19,8 +19,8 @@ class Reading:
 
     model_inputs: inputs of the model. problems: gets what is wrong. carried: what the manifest gives to each prompt.
     prompt_column: name of the column of prompts, None for ``prompt`` in any letter case. is_named: whether the user
-    named the format; the reader then does not look for another one. meanings: carries out columns with a meaning, None
-    where no column has one.
+    named the format; the reader then does not look for another one. special: carries out special columns, None where
+    there are none.
     """
 
     model_inputs: ModelInputs
@@ -28,7 +28,7 @@ class Reading:
     carried: Carried
     prompt_column: str | None = None
     is_named: bool = False
-    meanings: Meanings | None = None
+    special: SpecialColumns | None = None
 
     @property
     def needs_prompt(self) -> bool:
@@ -84,5 +84,5 @@ class FileReader(ABC):
         self._reading.model_inputs.warn(f"{self._source.label}:{f'{line}:' if line else ''} {what}")
 
     def _carry_out(self, row: Row, given: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, str]]:
-        """``Meanings.apply``, where columns have a meaning."""
-        return self._reading.meanings.apply(given, row) if self._reading.meanings else []
+        """``SpecialColumns.apply``, where there may be such columns."""
+        return self._reading.special.apply(given, row) if self._reading.special else []

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from batcher.core.suggest import printable, suggestion
 from batcher.manifest.problems import Problems
-from batcher.manifest.readers.meanings import kind_of_name
 from batcher.manifest.readers.source import Source
+from batcher.manifest.readers.special_columns import kind_of_name
 from batcher.manifest.schema.input import COMMON
 from batcher.manifest.yaml.node import Node
 from batcher.manifest.yaml.tree import read_tree

@@ -9,10 +9,10 @@ from batcher.core.suggest import printable
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers import leftovers
 from batcher.manifest.readers.formats import format_of, reader
-from batcher.manifest.readers.meanings import Meanings, input_meant
 from batcher.manifest.readers.reading import Reading
 from batcher.manifest.readers.rows import Carried, Row
 from batcher.manifest.readers.source import Source
+from batcher.manifest.readers.special_columns import SpecialColumns, suggested_input
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.repeats import Repeat, Repeats
@@ -67,8 +67,8 @@ class FromFile:
     def rows(self, model: str, model_inputs: ModelInputs, problems: Problems) -> Iterator[Row]:
         """Its prompts in order. Raises ManifestError where reading ends."""
         is_named = self.is_named or self.dynamic is not None  # templates may look like another format
-        meanings = Meanings(model, model_inputs, self.repeats)
-        reading = Reading(model_inputs, problems, self.carried, self.prompt_column, is_named, meanings)
+        special = SpecialColumns(model, model_inputs, self.repeats)
+        reading = Reading(model_inputs, problems, self.carried, self.prompt_column, is_named, special)
         rows = reader(self.source, self.form, reading).rows()
         if self.form in leftovers.FORMATS and not is_named:
             rows = leftovers.Leftovers(self.form, reading).among(rows)
@@ -218,7 +218,7 @@ class Entries(Sections):
         if self.model_inputs.knows(name):
             return True
         columns = list(dict.fromkeys([*self.model_inputs.columns, *others]))
-        mend = input_meant(name, columns)
+        mend = suggested_input(name, columns)
         if name[:1] in _CURLY:
             mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
         elif " " in name.strip() and not mend.startswith("did you mean"):

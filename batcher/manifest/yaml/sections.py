@@ -8,7 +8,7 @@ from typing import Any
 
 from batcher.core.suggest import printable, suggestion
 from batcher.core.units import show_count
-from batcher.manifest.readers.meanings import input_meant
+from batcher.manifest.readers.special_columns import suggested_input
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats
@@ -121,7 +121,7 @@ class Sections:
             return False
         if not self.model_inputs.knows(name):
             column = [column for column in self.model_inputs.columns if column != "prompt"]
-            self.document.add(key, f"the model has no input `{printable(name)}`", input_meant(name, column))
+            self.document.add(key, f"the model has no input `{printable(name)}`", suggested_input(name, column))
             return False
         return True
 

@@ -15,10 +15,10 @@ from batcher.manifest.problems import position
 from batcher.manifest.readers.columns import Layout, no_id, note_columns
 from batcher.manifest.readers.json.shapes import has_texts, jq_key, of_document, of_entry, of_first_line, of_row
 from batcher.manifest.readers.json.text import DECODER, Window, reason
-from batcher.manifest.readers.meanings import kind_of_name
 from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import Source
+from batcher.manifest.readers.special_columns import kind_of_name
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
 
 _MOST_LAYOUTS = 1000

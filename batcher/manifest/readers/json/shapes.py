@@ -10,7 +10,7 @@ from typing import Any
 
 from batcher.core.suggest import printable
 from batcher.manifest.readers.columns import find_prompt
-from batcher.manifest.readers.meanings import text_columns
+from batcher.manifest.readers.special_columns import text_columns
 
 
 def of_document(start: bytes) -> tuple[str, str] | None:

@@ -26,7 +26,7 @@ class Header:
     names: of the columns. columns: what each of them stands for. model_inputs: which inputs take integers alone.
 
     inputs: of each input its name, its cell, the texts of the column whose values are known, and whether digits can
-    only be an integer. special: of each column with a meaning that meaning, its name and its cell.
+    only be an integer. special: of each special column its kind, its name and its cell.
     """
 
     def __init__(self, names: list[str], columns: Layout, model_inputs: ModelInputs) -> None:
