@@ -7,12 +7,11 @@ from shlex import quote
 
 from batcher.core.suggest import fold_name, nearest, printable
 from batcher.manifest.readers.lookalikes import table_header
-from batcher.manifest.readers.special_columns import kind_of_name, text_columns
+from batcher.manifest.readers.special_columns import PROMPTS, kind_of_name, text_columns
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.media import takes_files_by_name
 
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs
-_PROMPTS = frozenset({"prompt", "prompts"})
 _HOW = frozenset(
     {
         "steps", "numinferencesteps", "cfgscale", "cfg", "guidancescale", "sampler", "samplername", "scheduler",
@@ -71,7 +70,7 @@ def layout(
             continue
         if name in aside:
             meta.append(name)
-        elif prompt is not None and prompt_column is None and fold_name(name.strip()) in _PROMPTS:
+        elif prompt is not None and prompt_column is None and fold_name(name.strip()) in PROMPTS:
             mend = f"keep one of them, or name the prompts with --prompt-column {quote(printable(prompt))}"
             wrong.append((name, f"both `{printable(prompt)}` and `{printable(name)}` are the prompt", mend))
         elif ident is None and column is None and name.strip().casefold() == "id":

@@ -14,49 +14,43 @@ from batcher.manifest.readers.tables.text import TextTable
 from batcher.manifest.readers.tables.workbook import Workbook
 from batcher.manifest.readers.texts import TextFolder, TextLines
 
-FORMATS = (
-    "yaml", "csv", "tsv", "tsv-quoted", "jsonl", "json", "records", "parquet", "xlsx", "txt", "a1111", "kohya",
-    "folder",
-)  # fmt: skip
-_EXTENSIONS = {
-    ".yaml": "yaml", ".yml": "yaml", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl",
-    ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet", **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls",
-    ".ods"), "xlsx"), ".txt": "txt",
-}  # fmt: skip
-_SYNONYMS = {
-    "text": "txt", "yml": "yaml", "ndjson": "jsonl", "dir": "folder", "automatic1111": "a1111", "excel": "xlsx",
-    "xls": "xlsx", "ods": "xlsx",
-}  # fmt: skip
+# By name: its reader (YAML is read elsewhere), the endings of its files, and other names for ``--format``.
+_Reader = Callable[[Source, str, Reading], FileReader]
+FORMATS: dict[str, tuple[_Reader | None, tuple[str, ...], tuple[str, ...]]] = {
+    "yaml": (None, (".yaml", ".yml"), ("yml",)),
+    "csv": (TextTable, (".csv",), ()),
+    "tsv": (TextTable, (".tsv", ".tab"), ()),
+    "tsv-quoted": (TextTable, (), ()),
+    "jsonl": (JsonLines, (".jsonl", ".ndjson"), ("ndjson",)),
+    "json": (JsonDocument, (".json",), ()),
+    "records": (Records, (), ()),
+    "parquet": (ParquetTable, (".parquet",), ()),
+    "xlsx": (Workbook, (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), ("excel", "xls", "ods")),
+    "txt": (TextLines, (".txt",), ("text",)),
+    "a1111": (PromptLines, (), ("automatic1111",)),
+    "kohya": (PromptLines, (), ()),
+    "folder": (TextFolder, (), ("dir",)),
+}
 
 
 def named_format(name: str) -> str | None:
     """The format of ``--format NAME``, None for an unknown name."""
-    lower = name.strip().lower()
-    lower = _SYNONYMS.get(lower, lower)
-    return lower if lower in FORMATS else None
+    wanted = name.strip().lower()
+    return next((form for form, (_, _, also) in FORMATS.items() if wanted in {form, *also}), None)
 
 
 def format_of(path: str) -> str | None:
     """The format of a file or folder by its name, None if the name does not say."""
     if path.lower().endswith((".json", ".jsonl")) and begins_with_record(path):
         return "records"
-    return "folder" if os.path.isdir(path) else _EXTENSIONS.get(PurePath(path).suffix.lower())  # noqa: PTH112  any str
+    if os.path.isdir(path):  # noqa: PTH112  any str
+        return "folder"
+    ending = PurePath(path).suffix.lower()
+    return next((form for form, (_, endings, _) in FORMATS.items() if ending in endings), None)
 
 
 def reader(source: Source, form: str, reading: Reading) -> FileReader:
     """The reader of a format. form: one of FORMATS, but not ``yaml``."""
-    if form in {"a1111", "kohya"}:
-        return PromptLines(source, form, reading)
-    plain = _READERS.get(form)
-    return plain(source, reading) if plain else TextTable(source, form, reading)
-
-
-_READERS: dict[str, Callable[[Source, Reading], FileReader]] = {
-    "txt": TextLines,
-    "folder": TextFolder,
-    "records": Records,
-    "parquet": ParquetTable,
-    "xlsx": Workbook,
-    "json": JsonDocument,
-    "jsonl": JsonLines,
-}
+    made, _, _ = FORMATS[form]
+    assert made is not None
+    return made(source, form, reading)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from batcher.core.suggest import fold_name
-from batcher.manifest.readers.special_columns import kind_of_name, text_columns
+from batcher.manifest.readers.special_columns import PROMPTS, kind_of_name, text_columns
 
 _MIDJOURNEY = r"v|no|iw|cw|sw|niji|style|stylize|chaos|weird|tile|raw|sref|cref|stop|quality|version|fast|relax|draft"
 _KOHYA = r"n|w|h|d|l|g|ss|t|nl|am|ow|oh|neg"
@@ -174,17 +174,13 @@ class Lookalikes:
 
 def table_header(line: str) -> tuple[str, str] | None:
     """The format and the columns, where a line is the header of a table of prompts."""
-    if fold_name(line.strip('"')) in {"prompt", "prompts"}:
+    if fold_name(line.strip('"')) in PROMPTS:
         return "csv", line.strip('"')
     for separator, form in ((",", "csv"), (";", "csv"), ("\t", "tsv"), ("|", "csv")):
         cells = [cell.strip().strip('"') for cell in line.strip("|").split(separator)]
-        if len(cells) > 1 and _are_names(cells) and (_has_prompts(cells) or _are_known(cells)):
+        if len(cells) > 1 and _are_names(cells) and (PROMPTS & set(map(fold_name, cells)) or _are_known(cells)):
             return form, ", ".join(cells[:6])
     return None
-
-
-def _has_prompts(cells: Sequence[str]) -> bool:
-    return any(fold_name(cell) in {"prompt", "prompts"} for cell in cells)
 
 
 def _are_known(cells: Sequence[str]) -> bool:

@@ -65,11 +65,11 @@ _Given = tuple[str, str, int]
 
 
 class PromptLines(FileReader):
-    """Reads such lines. style: a1111 or kohya."""
+    """Reads such lines."""
 
-    def __init__(self, source: Source, style: str, reading: Reading) -> None:
-        super().__init__(source, reading)
-        self._kohya = style == "kohya"
+    def __init__(self, source: Source, form: str, reading: Reading) -> None:
+        super().__init__(source, form, reading)
+        self._kohya = form == "kohya"
         self._options = _KOHYA if self._kohya else _A1111
         self._names: dict[str, str | None] = {}  # input by option; None after its one message
 

@@ -1,7 +1,7 @@
 """What all readers of prompt files share: how to read a file, and the place of each value."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from batcher.manifest.readers.rows import Carried, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.special_columns import SpecialColumns
 from batcher.manifest.schema.inputs import ModelInputs
+from batcher.manifest.schema.words import DEEPEST, described, is_deep
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,11 @@ class Reading:
 class FileReader(ABC):
     """Reads the prompts of one file in order. What is wrong with a prompt goes to the problems.
 
-    source: the file. reading: how to read it.
+    source: the file. form: its format. reading: how to read it.
     """
 
-    def __init__(self, source: Source, reading: Reading) -> None:
-        self._source, self._reading = source, reading
+    def __init__(self, source: Source, form: str, reading: Reading) -> None:
+        self._source, self._form, self._reading = source, form, reading
 
     @abstractmethod
     def rows(self) -> Iterator[Row]:
@@ -82,6 +83,22 @@ class FileReader(ABC):
     def _warn(self, what: str, line: int | None = None) -> None:
         """Warns of the file, or of a line of it."""
         self._reading.model_inputs.warn(f"{self._source.label}:{f'{line}:' if line else ''} {what}")
+
+    def _ident(self, value: Any, place: Callable[[], tuple[int, int]], mend: str) -> str | None:
+        """The id of a row as text; None for none, and with a problem for what is none. place: of that value."""
+        if value is None or isinstance(value, str):
+            return value or None
+        if type(value) is int and abs(value) < 10**40:
+            return str(value)
+        self._wrong(place(), f"`id` must be text, not {described(value)}", mend)
+        return None
+
+    def _is_deep(self, *values: Any, place: tuple[int, int]) -> bool:
+        """Whether a value is nested so deep that it is refused, with a problem."""
+        deep = any(map(is_deep, values))
+        if deep:
+            self._wrong(place, f"is nested more than {DEEPEST} deep", "flatten it: no tool reads such data back")
+        return deep
 
     def _carry_out(self, row: Row, given: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, str]]:
         """``SpecialColumns.apply``, where there may be such columns."""

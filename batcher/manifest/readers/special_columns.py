@@ -47,6 +47,7 @@ _KIND_OF = {name: kind for kind, (_, *names) in _KINDS.items() for name in names
 _TEXTS = (
     "text", "caption", "captions", "description", "positive", "positiveprompt", "prompttext", "prompten", "sentence",
 )  # fmt: skip
+PROMPTS = frozenset({"prompt", "prompts"})  # names of the column of prompts, as ``fold_name`` has them
 _COUNTS = (*COUNT_INPUTS, "batch_size")
 _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[x\u00d7*]\s*([1-9][0-9]{0,4})\s*(?:px)?\s*", re.IGNORECASE)
 _COARSE = re.compile(r"\s*([1-9][0-9]?\s*k|[0-9]{3,4}p|(u|f|q)?hd|(square|landscape|portrait)(_.*)?)\s*", re.IGNORECASE)
@@ -73,6 +74,11 @@ def suggested_input(name: str, inputs: Iterable[str]) -> str:
     if kind in {"width", "height", "size"} and "aspect_ratio" in names:
         return "the model takes an aspect ratio, as in `aspect_ratio: 16:9`"
     return suggestion(name, names)
+
+
+def prompt_names(prompt_column: str | None) -> frozenset[str]:
+    """Folded names of the column of prompts. prompt_column: as the user named it."""
+    return PROMPTS if prompt_column is None else frozenset({fold_name(prompt_column)})
 
 
 def text_columns(names: list[str]) -> list[str]:

@@ -40,8 +40,8 @@ class TextLines(FileReader):
 class TextFolder(FileReader):
     """Reads the ``.txt`` files of a folder in natural order (``2`` before ``10``). The stem is the prompt's id."""
 
-    def __init__(self, source: Source, reading: Reading) -> None:
-        super().__init__(source, reading)
+    def __init__(self, source: Source, form: str, reading: Reading) -> None:
+        super().__init__(source, form, reading)
         self._lists: list[tuple[str, int]] = []  # files that look like lists of prompts, and their lines
 
     def rows(self) -> Iterator[Row]:

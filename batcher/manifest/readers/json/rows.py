@@ -6,6 +6,7 @@ A JSON file is a list of prompts, or an object of ids and prompts (as benchmark 
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from shlex import quote
 from typing import Any
 
@@ -19,7 +20,7 @@ from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.special_columns import kind_of_name
-from batcher.manifest.schema.words import DEEPEST, described, is_deep
+from batcher.manifest.schema.words import described
 
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
@@ -37,8 +38,8 @@ _NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 class _Objects(FileReader):
     """Turns JSON values into rows. The two readers below find the values."""
 
-    def __init__(self, source: Source, reading: Reading) -> None:
-        super().__init__(source, reading)
+    def __init__(self, source: Source, form: str, reading: Reading) -> None:
+        super().__init__(source, form, reading)
         self._prompt = reading.model_inputs.own_name("prompt")
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._text = ""  # of the current value
@@ -63,7 +64,9 @@ class _Objects(FileReader):
         for name, column in columns.inputs:
             if value[column] is not None:
                 own[name] = self._reading.model_inputs.of(name).normal(value[column])
-        ident = key if key is not None else self._ident(value, columns, line)
+        ident = key
+        if key is None and columns.id is not None:
+            ident = self._ident(value[columns.id], partial(self._find, line, columns.id), "put it in quotes")
         meta = self._meta(value, columns, keyed=key is not None)
         row = self._row_of(line, own, columns, ident=ident, meta=meta)
         given = {kind: (name, value[name]) for kind, name in columns.special if value[name] not in (None, "")}
@@ -98,10 +101,7 @@ class _Objects(FileReader):
         if "\\u" in self._text and not _is_text(value):
             self._add(line, None, "has half of a surrogate pair in it, which is not text", "remove the \\ud... escape")
             return False
-        if is_deep(value):
-            self._add(line, None, f"is nested more than {DEEPEST} deep", "flatten it: no tool reads such data back")
-            return False
-        return True
+        return not self._is_deep(value, place=self._find(line, None))
 
     def _layout(self, value: dict[str, Any]) -> Layout:
         names = tuple(value)
@@ -120,15 +120,6 @@ class _Objects(FileReader):
         if keyed and columns.id is not None:
             own[columns.id] = value[columns.id]
         return self._reading.carried.with_meta(own)
-
-    def _ident(self, value: dict[str, Any], columns: Layout, line: int) -> str | None:
-        ident = value[columns.id] if columns.id is not None else None
-        if ident is None or isinstance(ident, str):
-            return ident or None
-        if type(ident) is int and abs(ident) < 10**40:
-            return str(ident)
-        self._add(line, columns.id, f"`id` must be text, not {described(ident)}", "put it in quotes")
-        return None
 
     def _add(self, line: int, name: str | None, what: str, mend: str, *, kind: str = "") -> None:
         self._wrong(self._find(line, name), what, mend, kind)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.suggest import fold_name
+from batcher.manifest.readers.special_columns import prompt_names
 
 _MOST_LINES, _MOST_CHARACTERS = 50, 2**18  # that are looked at
 _SEPARATORS = ",;\t|"
@@ -77,7 +78,7 @@ def dialect_of(style: str, lines: Sequence[str], prompt_column: str | None, *, i
     """
     hint = _HINT.fullmatch(lines[0]) if style == "csv" and lines else None
     hinted = 1 if hint else 0
-    wanted = {fold_name(prompt_column)} if prompt_column is not None else {"prompt", "prompts"}
+    wanted = prompt_names(prompt_column)
     above = _above(lines[hinted:], hint[1] if hint else "\t" if style != "csv" else _SEPARATORS, wanted)
     titles = sum(bool(line.strip(_EMPTY)) for line in lines[hinted : hinted + above])
     notes = ["the lines above its header are left out"] if titles else []

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -11,13 +12,18 @@ from batcher.manifest.problems import MOST
 from batcher.manifest.readers.columns import Layout, no_prompt, note_columns
 from batcher.manifest.readers.reading import FileReader
 from batcher.manifest.readers.rows import Row, is_given
+from batcher.manifest.readers.special_columns import PROMPTS
 from batcher.manifest.schema.inputs import ModelInputs
-from batcher.manifest.schema.words import DEEPEST, described, is_deep
 
 _MARKS = ' \t"\ufeff'  # around a name, where files were put together
 _MARGIN = 20  # most characters of such marks
 _LONGEST_INTEGER = 19  # digits
 _MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # converted texts to remember for a column, and characters of one
+
+
+def filled(names: Sequence[str]) -> list[str]:
+    """The names of a header; ``column 3`` for an empty one."""
+    return [name if name.strip() else f"column {at}" for at, name in enumerate(names, 1)]
 
 
 class Header:
@@ -31,7 +37,7 @@ class Header:
 
     def __init__(self, names: list[str], columns: Layout, model_inputs: ModelInputs) -> None:
         self.names = names
-        made_up = {f"column {at}" for at in range(1, len(names) + 1)}  # for empty cells of the header
+        made_up = set(filled([""] * len(names)))
         self.written = {name.strip(_MARKS): None for name in names if name not in made_up}
         self.longest = max(map(len, names), default=0) + _MARGIN
         at = {name: place for place, name in enumerate(names)}
@@ -87,7 +93,7 @@ class Table(FileReader):
         if str(first).strip(_MARKS) not in header.written:  # nearly all rows
             return False
         names = [name for cell in cells if cell is not None and (name := str(cell).strip(_MARKS))]
-        is_certain = len(names) > 1 or names[0].lower() in {"prompt", "prompts"}
+        is_certain = len(names) > 1 or names[0].lower() in PROMPTS
         if not is_certain or set(names) != header.written.keys():
             return False
         if names == list(header.written):
@@ -105,7 +111,9 @@ class Table(FileReader):
             inputs["prompt"] = cells[header.prompt]
         self._convert(cells, line, header, inputs)
         meta = carried.with_meta({name: cells[at] for name, at in header.meta if cells[at] is not None})
-        ident = None if header.id is None else self._ident(cells[header.id], line, header.id)
+        ident = None
+        if header.id is not None:
+            ident = self._ident(cells[header.id], partial(self._place, line, header.id), "write it as text")
         row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, header, carried.repeat)
         if header.special:
             given = {kind: (name, cells[at]) for kind, name, at in header.special if _says_something(cells[at])}
@@ -134,14 +142,6 @@ class Table(FileReader):
             except ValueError as error:
                 self._wrong(self._place(line, at), f"`{name}` {error}", model_inputs.mend(name), f"type of {name}")
 
-    def _ident(self, value: Any, line: int, at: int) -> str | None:
-        if value is None or isinstance(value, str):
-            return value or None
-        if type(value) is int:
-            return str(value)
-        self._wrong(self._place(line, at), f"`id` must be text, not {described(value)}", "write it as text")
-        return None
-
 
 class CellTable(Table):
     """A table whose cells have types (Parquet, spreadsheets). A "line" is the number of a row, from 1.
@@ -167,9 +167,8 @@ class CellTable(Table):
                 continue
             before = problems.added
             row = self._row(cells, number, header)
-            if self._nested and (is_deep(row.meta) or is_deep(row.inputs)):
-                what = f"is nested more than {DEEPEST} deep"
-                self._wrong((number, 1), what, "flatten it: no tool reads such data back")
+            if self._nested:
+                self._is_deep(row.meta, row.inputs, place=(number, 1))
             if problems.added == before:
                 yield row
 

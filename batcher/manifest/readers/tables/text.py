@@ -14,7 +14,7 @@ from batcher.manifest.readers.reading import Reading
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
 from batcher.manifest.readers.tables.dialects import Dialect, dialect_of, first_lines
-from batcher.manifest.readers.tables.table import Header, Table
+from batcher.manifest.readers.tables.table import Header, Table, filled
 
 _MOST_LINES = 20_000  # of one record: beyond it, a quote was never closed
 _LONGEST_RECORD = 4 * LONGEST_LINE  # characters of one record, which is held whole
@@ -25,11 +25,10 @@ _CURLY = "\u201c\u201d\u201e\u2018\u2019"
 
 
 class TextTable(Table):
-    """A reader of one file. style: csv, tsv or tsv-quoted."""
+    """A reader of one file: csv, tsv or tsv-quoted."""
 
-    def __init__(self, source: Source, style: str, reading: Reading) -> None:
-        super().__init__(source, reading)
-        self._style = style
+    def __init__(self, source: Source, form: str, reading: Reading) -> None:
+        super().__init__(source, form, reading)
         self._begin = self._end = 0  # lines below the skipped ones, before the current record and up to its end
         self._lines: list[str] = []  # as they stand in the file, without the first _dropped lines
         self._dropped = 0
@@ -42,7 +41,7 @@ class TextTable(Table):
         with self._source.text() as stream:
             first = first_lines(stream)
             column = self._reading.prompt_column
-            self._dialect = dialect_of(self._style, first, column, is_named=self._reading.is_named)
+            self._dialect = dialect_of(self._form, first, column, is_named=self._reading.is_named)
             if self._dialect.note:
                 self._warn(self._dialect.note)
             lines = chain.from_iterable(self._kept(first[self._dialect.skipped :], stream))
@@ -78,7 +77,7 @@ class TextTable(Table):
             cells += [None] * (width - len(cells))
             if self._is_header(cells, line, header):
                 continue
-            if self._style == "csv" and header.prompt is not None and (prompt := cells[header.prompt]):
+            if self._form == "csv" and header.prompt is not None and (prompt := cells[header.prompt]):
                 self._look_at(prompt, line, header.prompt)
             yield self._row(cells, line, header)
 
@@ -102,8 +101,7 @@ class TextTable(Table):
             what = f"a header of {len(cells):,} columns and {sum(map(len, cells)):,} characters"
             mend = f"the maximum is {_MOST_COLUMNS:,} columns; is its first line a header?"
             raise self._source.failure(what, mend, line, 1)
-        names = [name if name.strip() else f"column {at}" for at, name in enumerate(cells, 1)]
-        return self._named(names, line, (line, 1))
+        return self._named(filled(cells), line, (line, 1))
 
     def _look_at(self, prompt: str, line: int, at: int) -> None:
         """Warn of a prompt between signs that quote nothing in CSV; a space before a quote is a problem."""
@@ -150,7 +148,7 @@ class TextTable(Table):
             raise self._source.failure(what, _UNCLOSED[1], line, 1)
         fault = self._dialect.quote_fault(text)
         if fault is None:
-            raise self._source.failure(f"not readable as {self._style} ({error})", "check the quotes", line, 1)
+            raise self._source.failure(f"not readable as {self._form} ({error})", "check the quotes", line, 1)
         at, is_closed = fault
         if not is_closed:
             raise self._source.failure(*_UNCLOSED, *position(text, at, line))

@@ -15,7 +15,8 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.core.suggest import fold_name, printable
 from batcher.manifest.extras import install_command
-from batcher.manifest.readers.tables.table import CellTable
+from batcher.manifest.readers.special_columns import prompt_names
+from batcher.manifest.readers.tables.table import CellTable, filled
 
 _MOST_TITLES = 10
 _MOST_CELLS = 20_000_000
@@ -35,9 +36,8 @@ class Workbook(CellTable):
         rows = self._sheet()
         header = self._header(rows)
         self._first = header + 2
-        cells = ("" if cell is None else str(cell).strip() for cell in map(_plain, rows[header]))
-        names = [name or f"column {at}" for at, name in enumerate(cells, 1)]
-        return names, iter([map(tuple, (map(_plain, cells) for cells in rows[header + 1 :]))])
+        names = ["" if cell is None else str(cell).strip() for cell in map(_plain, rows[header])]
+        return filled(names), iter([map(tuple, (map(_plain, cells) for cells in rows[header + 1 :]))])
 
     def _header(self, rows: list[list[Any]]) -> int:
         """Index of the header: the first row that is not empty, or the one that names the prompt below titles."""
@@ -45,7 +45,7 @@ class Workbook(CellTable):
         filled = list(islice(((at, cells) for at, cells in given if cells), _MOST_TITLES))
         if not filled:
             raise self._source.failure("is empty", "give a header row and a row for each prompt")
-        wanted = {fold_name(self._reading.prompt_column)} if self._reading.prompt_column else {"prompt", "prompts"}
+        wanted = prompt_names(self._reading.prompt_column)
         for at, cells in filled:
             if any(fold_name(str(cell).strip()) in wanted for cell in cells):
                 if at > filled[0][0]:
