@@ -49,3 +49,8 @@ def printable(name: str, longest: int = 60) -> str:
     """A name from outside as it may be printed: escaped where it must be, shortened."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[: longest + 1])
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def quoted(name: str) -> str:
+    """A name from outside as messages have it: printable, between backticks."""
+    return f"`{printable(name)}`"

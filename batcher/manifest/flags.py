@@ -7,7 +7,7 @@ from typing import Any
 
 from batcher.core.errors import Mistake, UsageError
 from batcher.core.naming import Template
-from batcher.core.suggest import printable, suggestion
+from batcher.core.suggest import printable, quoted, suggestion
 from batcher.manifest.readers.formats import FORMATS, named_format
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import Axis, axis_of_flag, wrong_values
@@ -128,4 +128,4 @@ def _refuse_name(flag: str, name: str, model_inputs: ModelInputs) -> None:
         raise UsageError(f"{flag}: prompts come from the manifest", hint="List them there, or use vars.")
     if not model_inputs.knows(name):
         mend = suggestion(name, [column for column in model_inputs.columns if column != "prompt"])
-        raise bad_flag(f"{flag}: the model has no input `{printable(name)}`", mend)
+        raise bad_flag(f"{flag}: the model has no input {quoted(name)}", mend)

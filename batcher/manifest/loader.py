@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json
-from batcher.core.suggest import printable, suggestion
+from batcher.core.suggest import printable, quoted, suggestion
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides, bad_flag
 from batcher.manifest.plan import Compiler, Plan
@@ -72,8 +72,7 @@ def open_manifest(
         if not os.path.exists(source.path):  # noqa: PTH110
             raise source.failure("there is no such file", "check the path and the working directory")
         if form is None:
-            mend = f"add --format with one of {', '.join(FORMATS)}"
-            raise source.failure("its name does not show its format", mend)
+            raise source.failure("its name does not show its format", f"add --format with one of {', '.join(FORMATS)}")
         return Loader(path, source, form, overrides, spool, is_remote=fetched is not None and "://" in path)
     except BaseException:
         spool.close()
@@ -238,7 +237,7 @@ class Loader:
         return Compiler(document, parts, files, flat, self._overrides, model_inputs, dynamics).plan(self.model)
 
     def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, document: Document) -> None:
-        what = f"the model has no input `{printable(name)}`"
+        what = f"the model has no input {quoted(name)}"
         mend = suggestion(name, model_inputs.schema.inputs if model_inputs.schema else COMMON)
         if self._overrides.prompt_input is not None:
             raise bad_flag(f"--prompt-input {printable(name)}: {what}", mend)

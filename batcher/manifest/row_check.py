@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from batcher.core.naming import TemplateError
-from batcher.core.suggest import printable, suggestion
+from batcher.core.suggest import printable, quoted, suggestion
 from batcher.manifest.paths import Facts
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.readers.rows import Row
@@ -66,7 +66,7 @@ class RowCheck:
             name = match[1]
             mend = "`vars` in a YAML manifest fill such names"
             if name in row.meta or name in row.inputs:
-                mend = f"the column `{printable(name)}` fills nothing; {mend}"
+                mend = f"the column {quoted(name)} fills nothing; {mend}"
             elif not row.vars and not self._came_before(row, name):
                 return  # once may be meant: prompts of benchmarks are full of braces
         else:
@@ -102,7 +102,7 @@ class RowCheck:
             mend = f"put it in quotes: {shown(str(value).lower() if isinstance(value, bool) else repr(value))}"
         if (fault := _spreadsheet_fault(value, its_input.ratios)) is not None:
             reason, mend = fault
-        self._problems.add(*row.place(name), f"`{printable(own)}` {reason}", mend, kind=_kind(row, f"wrong {name}"))
+        self._problems.add(*row.place(name), f"{quoted(own)} {reason}", mend, kind=_kind(row, f"wrong {name}"))
 
     def vars(self, row: Row, used: frozenset[str]) -> bool:
         """Whether the row's vars, variants and copies can be filled in. used: the vars that its texts mention."""
@@ -114,7 +114,7 @@ class RowCheck:
                 if near.startswith("did you mean")
                 else f"write {{{printable(name)}}} in the prompt"
             )
-            self._problems.add(*row.place(f"vars.{name}"), f"no text uses the var `{printable(name)}`", mend)
+            self._problems.add(*row.place(f"vars.{name}"), f"no text uses the var {quoted(name)}", mend)
         if variables.bound(row) <= _MOST_RENDERINGS:
             return True
         what = f"its variants, vars and copies make more than {_MOST_RENDERINGS:,} prompts from one"

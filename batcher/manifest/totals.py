@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batcher.core.one_line import one_line
-from batcher.core.suggest import printable
+from batcher.core.suggest import quoted
 from batcher.core.units import show_count
 
 _MOST_FILES, _MOST_NAMES, _LONGEST_NAME = 5, 12, 40
@@ -34,7 +34,7 @@ class Totals:
 
     prompts, texts, jobs, axes: as in ``Share``, of all groups. whole: jobs without ``--limit``; None when the limit
     ended the reading before all were counted. warnings: one line each. columns: by file, what every column became:
-    ``prompt``, ``id``, ``input NAME``, ``meta``, or a special column (``model``, ``size``). prompt_input: the model's name
+    ``prompt``, ``id``, ``input NAME``, ``meta``, or a special column (``model``). prompt_input: the model's name
     for the input of prompts, None if it has none.
     """
 
@@ -114,7 +114,7 @@ class SharedIds:
         many = len(self._shared)
         what = "an id stands for different prompts" if many == 1 else f"{many:,} ids stand for different prompts each"
         return (
-            f"{what}: {'' if many == 1 else 'the first is '}`{printable(ident)}`, at {source}:{line} and"
+            f"{what}: {'' if many == 1 else 'the first is '}{quoted(ident)}, at {source}:{line} and"
             f" {other}:{its_line}; images are named and grouped by id, so give each prompt an id of its own"
         )
 

@@ -17,7 +17,7 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json, images_asked, key_of_json
 from batcher.core.naming import TemplateError
-from batcher.core.suggest import printable
+from batcher.core.suggest import printable, quoted
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
@@ -153,7 +153,7 @@ class Walk:
                 continue
             for name in () if self._cut else sorted(unused):
                 place = carried.places[f"vars.{name}"]
-                what = f"no prompt of this file uses the var `{printable(name)}`"
+                what = f"no prompt of this file uses the var {quoted(name)}"
                 self._problems.add(*place, what, f"write {{{printable(name)}}} in its prompts, or remove the var")
 
     def _counted(self, entry: Entry) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from shlex import quote
 
-from batcher.core.suggest import fold_name, nearest, printable
+from batcher.core.suggest import fold_name, nearest, printable, quoted
 from batcher.manifest.readers.lookalikes import table_header
 from batcher.manifest.readers.special_columns import PROMPTS, kind_of_name, text_columns
 from batcher.manifest.schema.inputs import ModelInputs
@@ -72,13 +72,13 @@ def layout(
             meta.append(name)
         elif prompt is not None and prompt_column is None and fold_name(name.strip()) in PROMPTS:
             mend = f"keep one of them, or name the prompts with --prompt-column {quote(printable(prompt))}"
-            wrong.append((name, f"both `{printable(prompt)}` and `{printable(name)}` are the prompt", mend))
+            wrong.append((name, f"both {quoted(prompt)} and {quoted(name)} are the prompt", mend))
         elif ident is None and column is None and name.strip().casefold() == "id":
             ident = name
         elif means is None:
             meta.append(name)
         elif means in taken:
-            what = f"both `{printable(taken[means])}` and `{printable(name)}` are the input `{means}`"
+            what = f"both {quoted(taken[means])} and {quoted(name)} are the input `{means}`"
             wrong.append((name, what, "keep one of them"))
         else:
             taken[means] = name
@@ -94,7 +94,7 @@ def is_of_other_models(name: str) -> bool:
 
 
 def _unknown_here(name: str) -> tuple[str, str]:
-    what = f"the model's inputs are not known here, and `{printable(name)}` is an input of many models"
+    what = f"the model's inputs are not known here, and {quoted(name)} is an input of many models"
     flag = quote(printable(name))
     return what, f"--no-schema-check {flag} sends it to the model, and --meta {flag} keeps it as metadata"
 
@@ -126,7 +126,7 @@ def no_prompt(names: Sequence[str], prompt_column: str | None, prompt: str | Non
         return "its columns have another separator", f"--format {header[0]} reads them ({printable(header[1])})"
     near = nearest(prompt_column, names) if prompt_column is not None else None
     texts = [near] if near is not None else text_columns(list(names))
-    listed = ", ".join(f"`{printable(name)}`" for name in names[:20]) or "none"
+    listed = ", ".join(f"{quoted(name)}" for name in names[:20]) or "none"
     flag = f"--prompt-column {quote(printable(texts[0]))}" if texts else "--prompt-column"
     mend = f"name the column with {flag} (or prompt_column:); the columns are {listed}"
     if len(names) == 1 and not texts:
@@ -142,10 +142,10 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
         return None
     if isinstance(value, list):
         return (
-            f"the prompts are in the list `{printable(key)}`",
+            f"the prompts are in the list {quoted(key)}",
             f"extract it: jq '.{printable(key)}' FILE > prompts.json",
         )
-    what = f"`{printable(key)}` is a name for a prompt's text, not an id"
+    what = f"{quoted(key)} is a name for a prompt's text, not an id"
     return what, "put one prompt in [ ]; of several give only the list, or an object of ids and prompts"
 
 
@@ -155,7 +155,7 @@ def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: 
     label: how messages name the file. aside: as for ``layout``.
     """
     model_inputs.note(label, columns.became())
-    unclear = [f"`{printable(name)}`" for name in columns.meta if name not in aside]
+    unclear = [f"{quoted(name)}" for name in columns.meta if name not in aside]
     if unclear and model_inputs.schema is None:
         some = ", ".join(unclear[:5]) + (", ..." if len(unclear) > 5 else "")
         why = "the model's inputs are not known here, so this may be one of them"
@@ -164,10 +164,8 @@ def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: 
     for name in islice(columns.meta, _MOST_COMPARED):
         near = nearest(name, names) if len(name) > 2 else None
         if near is not None:
-            model_inputs.warn(f"{label}: `{printable(name)}` goes to meta; did you mean `{near}`?")
+            model_inputs.warn(f"{label}: {quoted(name)} goes to meta; did you mean `{near}`?")
         elif name not in aside and is_of_other_models(name):
-            model_inputs.warn(f"{label}: `{printable(name)}` goes to meta: the model has no such input")
+            model_inputs.warn(f"{label}: {quoted(name)} goes to meta: the model has no such input")
         elif name not in aside and fold_name(name.strip()) in _COPIES:
-            model_inputs.warn(
-                f"{label}: `{printable(name)}` goes to meta: a column `repeat` asks for a number of images"
-            )
+            model_inputs.warn(f"{label}: {quoted(name)} goes to meta: a column `repeat` asks for a number of images")

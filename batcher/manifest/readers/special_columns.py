@@ -12,7 +12,7 @@ from typing import Any
 
 from batcher.core.errors import Mistake
 from batcher.core.job import COUNT_INPUTS
-from batcher.core.suggest import fold_name, printable, suggestion
+from batcher.core.suggest import fold_name, printable, quoted, suggestion
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.schema.input import RATIO
 from batcher.manifest.schema.inputs import ModelInputs
@@ -119,7 +119,7 @@ class SpecialColumns:
         elif kind == "pictures":
             self._pictures(column, value, row)
         elif kind == "sections":
-            what = f"`{printable(column)}` is a section of a YAML manifest, and means nothing in this file"
+            what = f"{quoted(column)} is a section of a YAML manifest, and means nothing in this file"
             mend = f"write a YAML manifest with `{fold_name(column)}` beside `file:`, or {_aside(column)}"
             raise Mistake(0, what, mend)
         elif kind == "size":
@@ -141,17 +141,16 @@ class SpecialColumns:
         if not self._model_inputs.knows(kind):
             raise _no_input(column, kind)
         if kind in row.inputs:
-            what = f"both `{printable(column)}` and another column are the input `{kind}`"
-            raise Mistake(0, what, "keep one of them")
+            raise Mistake(0, f"both {quoted(column)} and another column are the input `{kind}`", "keep one of them")
         its_input = self._model_inputs.of(kind)
         try:
             row.inputs[kind] = (its_input.convert if isinstance(value, str) else its_input.normal)(value)
         except ValueError as error:
-            raise Mistake(0, f"`{printable(column)}` {error}", self._model_inputs.mend(kind)) from None
+            raise Mistake(0, f"{quoted(column)} {error}", self._model_inputs.mend(kind)) from None
 
     def _refuse_other_model(self, column: str, value: Any) -> None:
         if value != self._model:
-            what = f"`{printable(column)}` names {shown(str(value))} for this row, and the run is for `{self._model}`"
+            what = f"{quoted(column)} names {shown(str(value))} for this row, and the run is for `{self._model}`"
             one = f"--model {quote(printable(str(value), 100))}"
             raise Mistake(0, what, f"add {one} if all rows name it, split the file by its models, or {_aside(column)}")
 
@@ -168,14 +167,14 @@ class SpecialColumns:
         try:
             row.repeat = self._repeats.read(times)
         except BadAxis as error:
-            raise Mistake(0, f"`{printable(column)}`: {error.what}", error.mend) from None
+            raise Mistake(0, f"{quoted(column)}: {error.what}", error.mend) from None
 
     def _pictures(self, column: str, value: Any, row: Row) -> None:
         name = next((name for name in _COUNTS if self._model_inputs.names(name)), None)
         if name is not None and name not in row.inputs:
             self._input(name, column, value, row)
         elif str(value).strip() not in {"1", "1.0"}:
-            what = f"`{printable(column)}` asks for {shown(str(value))} images, and the model makes one at a time"
+            what = f"{quoted(column)} asks for {shown(str(value))} images, and the model makes one at a time"
             raise Mistake(0, what, f"call the column `repeat`, or {_aside(column)}")
 
     def _size(self, column: str, value: Any, row: Row) -> None:
@@ -187,7 +186,7 @@ class SpecialColumns:
             row.meta[column] = value
             if not self._warned:
                 self._warned = True
-                what = f"`{printable(column)}` goes to meta: {shown(str(value))}, for one, is not a size in pixels"
+                what = f"{quoted(column)} goes to meta: {shown(str(value))}, for one, is not a size in pixels"
                 self._model_inputs.warn(what)
 
     def _shape(self, column: str, width: int, height: int, row: Row) -> None:
@@ -199,7 +198,7 @@ class SpecialColumns:
 
 
 def _no_input(column: str, kind: str) -> Mistake:
-    what = f"`{printable(column)}` means {_KINDS[kind][0]}, and the model has no input for it"
+    what = f"{quoted(column)} means {_KINDS[kind][0]}, and the model has no input for it"
     return Mistake(0, what, f"remove the column, or {_aside(column)}")
 
 

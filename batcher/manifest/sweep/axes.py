@@ -11,7 +11,7 @@ from typing import Any
 
 from batcher.core.errors import Mistake
 from batcher.core.job import canonical_json
-from batcher.core.suggest import printable
+from batcher.core.suggest import quoted
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.draws import MOST, seeds
@@ -140,7 +140,7 @@ def bounded(values: Sequence[Any]) -> Sequence[Any]:
 def _refuse_unknown(spec: dict[str, Any], keys: set[str], what: str, mend: str) -> None:
     unknown = next((key for key in spec if key not in keys), None)
     if unknown is not None:
-        raise BadAxis(f"unknown key `{printable(unknown)}` in {what}", mend)
+        raise BadAxis(f"unknown key {quoted(unknown)} in {what}", mend)
 
 
 def _drawn(name: str, spec: dict[str, Any], model_inputs: ModelInputs) -> Sequence[int]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from batcher.core.errors import ManifestError, Problem
-from batcher.core.suggest import printable, suggestion
+from batcher.core.suggest import printable, quoted, suggestion
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.source import Source, hash_of_all
 from batcher.manifest.templates.choices import MANY, Choice, Text
@@ -79,10 +79,10 @@ class Wildcards:
             raise BadTemplate(at, f"`__{printable(name)}__` can't be the name of a list", mend)
         source = self._source(name)
         if not os.path.isfile(source.path):  # noqa: PTH113
-            raise BadTemplate(at, f"there is no list `{printable(name)}` in {self._label}", self._instead(name))
+            raise BadTemplate(at, f"there is no list {quoted(name)} in {self._label}", self._instead(name))
         inside = os.path.join(os.path.realpath(self._folder), "")  # noqa: PTH118
         if not os.path.realpath(source.path).startswith(inside):
-            what = f"the list `{printable(name)}` is a link that leads out of {self._label}"
+            what = f"the list {quoted(name)} is a link that leads out of {self._label}"
             raise BadTemplate(at, what, "copy the file into the folder")
         return source
 

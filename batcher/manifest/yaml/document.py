@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from batcher.core.suggest import printable, suggestion
+from batcher.core.suggest import printable, quoted, suggestion
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.special_columns import kind_of_name
@@ -75,7 +75,7 @@ class Document:
         if node.kind != "mapping":
             mend = "write `key: value` lines below it"
             if node.kind == "text" and _NO_BLANK.match(node.text):
-                mend = f"put a space after the colon: `{printable(node.text.replace(':', ': ', 1))}`"
+                mend = f"put a space after the colon: {quoted(node.text.replace(':', ': ', 1))}"
             self.add(node, f"{what} must be a mapping, not {kind_of(node)}", mend)
             return {}
         if keys is None:
@@ -83,7 +83,7 @@ class Document:
         names = list(keys)
         for name, (key, _) in node.pairs.items():
             if name not in names:
-                self.add(key, f"unknown key `{printable(name)}` in {what}", instead_of(name, names))
+                self.add(key, f"unknown key {quoted(name)} in {what}", instead_of(name, names))
         return {name: pair for name, pair in node.pairs.items() if name in names}
 
 
@@ -160,7 +160,7 @@ def _read_run(document: Document) -> None:
     for name, (key, value) in document.mapping(node, "`run`").items():
         option = name.replace("-", "_").lower()
         if option not in RUN_OPTIONS:
-            document.add(key, f"unknown run option `{printable(name)}`", suggestion(name, RUN_OPTIONS))
+            document.add(key, f"unknown run option {quoted(name)}", suggestion(name, RUN_OPTIONS))
         elif option in document.run:
             document.add(key, f"the run option `{option}` appears twice", "keep one of them")
         elif value.kind in {"list", "mapping"} or not value.text:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from batcher.core.suggest import printable
+from batcher.core.suggest import quoted
 from batcher.manifest.templates.dynamic import MOST, Dynamic
 from batcher.manifest.templates.wildcards import Wildcards
 from batcher.manifest.yaml.document import Document, kind_of
@@ -58,8 +58,7 @@ class Dynamics:
         elif self._files.is_elsewhere:
             self._document.add(node, *ELSEWHERE)
         elif not os.path.isdir(self._files.path(node.text)):  # noqa: PTH112
-            what = f"there is no folder `{printable(node.text)}`"
-            self._document.add(node, what, "paths are relative to the manifest")
+            self._document.add(node, f"there is no folder {quoted(node.text)}", "paths are relative to the manifest")
         else:
             return replace(dynamic, wildcards=self._lists(node.text))
         return dynamic

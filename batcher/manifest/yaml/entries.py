@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from batcher.core.suggest import printable
+from batcher.core.suggest import printable, quoted
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers import leftovers
 from batcher.manifest.readers.formats import format_of, reader
@@ -199,8 +199,7 @@ class Entries(Sections):
                 self.document.warn(node, f"{what}; {mend}")
         elif not node.quoted and (match := _NO_BLANK.match(text)):
             what = f"{shown(text, 40)} is read as a prompt: a key has a space after its colon"
-            mend = f"write `{match[1]}: ...`, or put a prompt like this one in quotes"
-            self.document.doubt(node, what, mend)
+            self.document.doubt(node, what, f"write `{match[1]}: ...`, or put a prompt like this one in quotes")
         elif text and text[0] in _CURLY and text[-1] in _CURLY:
             what = "this prompt begins and ends with curly quotes, and is sent with them"
             self.document.warn(node, f"{what}; in YAML only \" and ' quote")
@@ -223,7 +222,7 @@ class Entries(Sections):
             mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
         elif " " in name.strip() and not mend.startswith("did you mean"):
             mend = "put a prompt with a colon in it in quotes"
-        self.document.add(key, f"unknown key `{printable(name)}`: the model has no such input", mend)
+        self.document.add(key, f"unknown key {quoted(name)}: the model has no such input", mend)
         return False
 
     def _meta(self, node: Node) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 
 from batcher.core.naming import folded, safe_part
-from batcher.core.suggest import printable
+from batcher.core.suggest import printable, quoted
 from batcher.manifest.yaml.document import Document, instead_of, kind_of, read_output
 from batcher.manifest.yaml.node import Node
 
@@ -54,9 +54,9 @@ def _refuse_name(document: Document, name: str, key: Node, taken: dict[str, str]
     """Adds a problem for a name that no group may have. taken: earlier names, by their form without letter case."""
     if not _NAME.fullmatch(name) or safe_part(name) != name:
         mend = "use letters, digits, `_` and `-`: it is the name of a folder"
-        document.add(key, f"`{printable(name)}` can't be the name of a group", mend)
+        document.add(key, f"{quoted(name)} can't be the name of a group", mend)
     elif (other := taken.setdefault(folded(name), name)) != name:
-        what = f"`{printable(other)}` and `{printable(name)}` are one folder where letter case does not count"
+        what = f"{quoted(other)} and {quoted(name)} are one folder where letter case does not count"
         document.add(key, what, "rename one of them")
 
 
@@ -70,7 +70,7 @@ def _group(document: Document, name: str, node: Node) -> Document:
         if key in _KEYS:
             group.sections[key] = value
         else:
-            what, mend = f"`{printable(key)}` in the group `{name}`", "it is the same for all groups: put it at the top"
+            what, mend = f"{quoted(key)} in the group `{name}`", "it is the same for all groups: put it at the top"
             if key == "groups":
                 mend = "a group can't contain groups: put them side by side"
             elif key not in {"model", "prompt_input", "run"}:

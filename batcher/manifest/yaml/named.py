@@ -6,7 +6,7 @@ Each file is one ``Source``, even if several groups and prompts name it, so it i
 import os
 from collections.abc import Mapping
 
-from batcher.core.suggest import printable
+from batcher.core.suggest import printable, quoted
 from batcher.manifest.readers.formats import FORMATS, format_of, named_format
 from batcher.manifest.readers.source import Source
 from batcher.manifest.yaml.document import Document
@@ -49,19 +49,19 @@ class NamedFiles:
             return None
         path = self.path(name)
         if "\0" in path or not os.path.exists(path):  # noqa: PTH110
-            document.add(value, f"there is no file `{printable(name)}`", "paths are relative to the manifest")
+            document.add(value, f"there is no file {quoted(name)}", "paths are relative to the manifest")
             return None
         form = format_of(path)
         if "format" in options:
             form = named_format(options["format"])
             if form is None:
                 mend = f"use one of {', '.join(FORMATS)}"
-                document.add(node.pairs["format"][1], f"unknown format `{printable(options['format'])}`", mend)
+                document.add(node.pairs["format"][1], f"unknown format {quoted(options['format'])}", mend)
                 return None
         if form is None or form == "yaml":
             what = "is a manifest, not a prompt file" if form else "has a name that does not say its format"
             mend = "list the prompts here" if form else "add `format: csv` or another below it"
-            document.add(value, f"`{printable(name)}` {what}", mend)
+            document.add(value, f"{quoted(name)} {what}", mend)
             return None
         first, _ = self.opened.setdefault(name, (Source(path, printable_path(path)), form))
         return first, form

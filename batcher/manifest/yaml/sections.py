@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
-from batcher.core.suggest import printable, suggestion
+from batcher.core.suggest import printable, quoted, suggestion
 from batcher.core.units import show_count
 from batcher.manifest.readers.special_columns import suggested_input
 from batcher.manifest.schema.inputs import ModelInputs
@@ -57,14 +57,14 @@ class Sections:
             return Zip(columns)
         for name, (key, spec) in self.document.mapping(node, "`zip`").items():
             if name in matrix:
-                what = f"`{printable(name)}` is in `zip` and in the matrix (`matrix:` or --matrix)"
+                what = f"{quoted(name)} is in `zip` and in the matrix (`matrix:` or --matrix)"
                 self.document.add(key, what, "keep one of them")
             elif self.is_input(name, key, "`zip`") and self._axis(name, spec, listed=True) is not None:
                 columns[name] = values_of(name, spec.value(), self.model_inputs)
                 first = next(iter(columns))
                 if len(columns[name]) != len(columns[first]):
                     many = show_count(len(columns[first]), "value")
-                    what = f"`zip` has {many} of `{printable(first)}` and {len(columns[name]):,} of `{printable(name)}`"
+                    what = f"`zip` has {many} of {quoted(first)} and {len(columns[name]):,} of {quoted(name)}"
                     self.document.add(
                         spec, what, "list equally many of each: the first values go together, then the second ones"
                     )
@@ -78,7 +78,7 @@ class Sections:
             entry = {}
             for name, (key, spec) in node.pairs.items():
                 if name not in axes:
-                    what = f"`{printable(name)}` in `exclude` is not an axis of the matrix"
+                    what = f"{quoted(name)} in `exclude` is not an axis of the matrix"
                     self.document.add(key, what, suggestion(name, axes))
                 elif (axis := self._axis(name, spec, listed=True)) is not None:
                     entry[name] = axis
@@ -117,11 +117,11 @@ class Sections:
 
     def is_input(self, name: str, key: Node, what: str) -> bool:
         if name in {"prompt", self.model_inputs.prompt}:
-            self.document.add(key, f"`{printable(name)}` in {what}", "list prompts under `prompts:`")
+            self.document.add(key, f"{quoted(name)} in {what}", "list prompts under `prompts:`")
             return False
         if not self.model_inputs.knows(name):
             column = [column for column in self.model_inputs.columns if column != "prompt"]
-            self.document.add(key, f"the model has no input `{printable(name)}`", suggested_input(name, column))
+            self.document.add(key, f"the model has no input {quoted(name)}", suggested_input(name, column))
             return False
         return True
 

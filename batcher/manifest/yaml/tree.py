@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from batcher.core.errors import ManifestError
-from batcher.core.suggest import printable
+from batcher.core.suggest import printable, quoted
 from batcher.manifest.problems import Problems, position
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
@@ -123,8 +123,7 @@ class _Builder:
             node.size += part.size
             if node.size > self._written + _MOST_EXPANDED:
                 what = f"its aliases stand for more than {_MOST_EXPANDED:,} values"
-                mend = "write the values out, or put them in a file"
-                raise self._source.failure(what, mend, *node.place)
+                raise self._source.failure(what, "write the values out, or put them in a file", *node.place)
             if kind == "list":
                 node.items.append(part)
             elif key is None:
@@ -164,9 +163,7 @@ class _Builder:
             self._merge(parent, key, node)
         elif key.text in parent.pairs and parent.pairs[key.text][0].text != "<<":
             first = parent.pairs[key.text][0].line
-            self._add(
-                place, f"the key `{printable(key.text)}` appears twice (first in line {first})", "keep one of them"
-            )
+            self._add(place, f"the key {quoted(key.text)} appears twice (first in line {first})", "keep one of them")
         else:
             parent.pairs[key.text] = (key, node)
 

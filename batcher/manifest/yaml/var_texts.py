@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.suggest import printable, suggestion
+from batcher.core.suggest import printable, quoted, suggestion
 from batcher.manifest.readers.formats import reader
 from batcher.manifest.readers.reading import Reading
 from batcher.manifest.readers.rows import Carried, with_line_ends_alike
@@ -38,9 +38,7 @@ class VarTexts:
         for name, (key, value) in self._document.mapping(node, "`vars`").items():
             places[f"vars.{name}"] = key.place
             if not name or set(name) & set("{}"):
-                self._document.add(
-                    key, f"`{printable(name)}` can't be the name of a var", "use letters, digits and `_`"
-                )
+                self._document.add(key, f"{quoted(name)} can't be the name of a var", "use letters, digits and `_`")
             else:  # a var that can't be read stands for itself, so that `{name}` is not a second problem
                 self._look_at(name, value)
                 texts[name] = self._texts(name, value) or ("{" + name + "}",)
@@ -53,7 +51,7 @@ class VarTexts:
             mend = (
                 f'write [{printable(", ".join(parts))}] for {len(parts)} texts, "{printable(value.text)}" for this one'
             )
-            self._document.warn(value, f"the var `{printable(name)}` is one text: {mend}")
+            self._document.warn(value, f"the var {quoted(name)} is one text: {mend}")
 
     def _texts(self, name: str, value: Node) -> tuple[str, ...] | None:
         texts: list[str] = []
@@ -64,7 +62,7 @@ class VarTexts:
                     return None
                 texts += read
             elif node.kind in {"list", "mapping"} or not (node.text or node.quoted):
-                self._document.add(node, f"the var `{printable(name)}` needs text, not {kind_of(node)}", "write it out")
+                self._document.add(node, f"the var {quoted(name)} needs text, not {kind_of(node)}", "write it out")
                 return None
             else:
                 if "." in node.text and self._files.is_there(node.text):
@@ -72,14 +70,14 @@ class VarTexts:
                     self._document.doubt(node, what, f"write {{file: {printable(node.text)}}} to read the texts in it")
                 texts.append(node.text)
         if not texts:
-            self._document.add(value, f"the var `{printable(name)}` has no values", "list at least one")
+            self._document.add(value, f"the var {quoted(name)} has no values", "list at least one")
         return tuple(dict.fromkeys(texts)) or None
 
     def _from_file(self, name: str, node: Node) -> tuple[str, ...] | None:
         options: dict[str, str] = {}
         for option, (key, value) in node.pairs.items():
             if option not in _KEYS:
-                what = f"unknown key `{printable(option)}` beside `file` in `vars`"
+                what = f"unknown key {quoted(option)} beside `file` in `vars`"
                 self._document.add(key, what, suggestion(option, _KEYS))
             elif (text := text_of(self._document, value, f"`{option}`")) is not None:
                 options[option] = text

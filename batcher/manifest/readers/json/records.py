@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from batcher.core.suggest import printable
+from batcher.core.suggest import quoted
 from batcher.manifest.readers.json.rows import JsonLines
 from batcher.manifest.readers.json.text import Window
 from batcher.manifest.readers.rows import Row
@@ -95,8 +95,8 @@ class Records(JsonLines):
         wanted = self._reading.model_inputs.model
         if wanted is None or model == wanted:
             return True
-        shown_model = f"`{printable(model)}`" if isinstance(model, str) else "no model"
-        what = f"this record is for {shown_model}, and this manifest runs `{printable(wanted)}`"
+        shown_model = f"{quoted(model)}" if isinstance(model, str) else "no model"
+        what = f"this record is for {shown_model}, and this manifest runs {quoted(wanted)}"
         mend = "name the model to run with --model (or `model:`), or split the records"
         self._add(line, "model", what, mend, kind="model")
         return False

@@ -11,7 +11,7 @@ from shlex import quote
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.suggest import fold_name, printable
+from batcher.core.suggest import fold_name, printable, quoted
 from batcher.manifest.problems import position
 from batcher.manifest.readers.columns import Layout, no_id, note_columns
 from batcher.manifest.readers.json.shapes import has_texts, jq_key, of_document, of_entry, of_first_line, of_row
@@ -93,7 +93,7 @@ class _Objects(FileReader):
             return
         if one := next((key for key in inner if inputs.names(key) or kind_of_name(key)), None):
             key, flag = jq_key(name), quote(printable(name))
-            what = f"`{printable(name)}` has `{printable(one)}` in it, and inputs belong beside the prompt"
+            what = f"{quoted(name)} has {quoted(one)} in it, and inputs belong beside the prompt"
             mend = f"jq -c '. + .{key} | del(.{key})' FILE moves them, --meta {flag} keeps it"
             self._add(line, name, what, mend, kind=f"column {name}")
 
@@ -168,8 +168,7 @@ class JsonLines(_Objects):
                     yield line, value
 
     def _broken(self, line: int, column: int, why: str) -> None:
-        mend = "each line must be one JSON object or string"
-        self._wrong((line, column), f"not valid JSON: {why}", mend, "JSON")
+        self._wrong((line, column), f"not valid JSON: {why}", "each line must be one JSON object or string", "JSON")
 
 
 class JsonDocument(_Objects):
@@ -209,7 +208,7 @@ class JsonDocument(_Objects):
     def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
         """What an object without prompts is, and how to fix it, by the key that seems to hold the prompts, if any."""
         lacking = of_row(value, self._prompt) if isinstance(value, dict) else None
-        odd = lacking or (f"`{printable(key)}` holds {described(value)}, which is not a prompt", _NO_PROMPTS)
+        odd = lacking or (f"{quoted(key)} holds {described(value)}, which is not a prompt", _NO_PROMPTS)
         first: tuple[str, str] | None = None
         for _ in range(_MOST_WARNED):
             if (wrong := of_entry(key, value)) is not None:
@@ -231,7 +230,7 @@ class JsonDocument(_Objects):
         place = line << 32 | column  # one number: hundreds of thousands are kept
         if (first := keys.setdefault(key, place)) != place:
             before = f"{self._source.label}:{first >> 32}:{first % 2**32}"
-            what = f"the id `{printable(key)}` appears twice (first at {before})"
+            what = f"the id {quoted(key)} appears twice (first at {before})"
             self._wrong((line, column), what, "rename one of them, or remove it")
         return key
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from shlex import quote
 from typing import Any
 
-from batcher.core.suggest import printable
+from batcher.core.suggest import printable, quoted
 from batcher.manifest.readers.columns import find_prompt
 from batcher.manifest.readers.special_columns import text_columns
 
@@ -41,12 +41,12 @@ def of_entry(key: str, value: Any) -> tuple[str, str] | None:
         alone = value and all(not isinstance(inner, dict | list) for inner in value.values())
         numbered = alone and all(name.isdigit() for name in value)
         if numbered and find_prompt([key], None) is not None:
-            return f"`{printable(key)}` holds a column", "write rows: DataFrame.to_json(path, orient='records')"
+            return f"{quoted(key)} holds a column", "write rows: DataFrame.to_json(path, orient='records')"
         return None
     if isinstance(value, list) and key in {"columns", "data"} and not has_texts(value):
-        return f"`{printable(key)}` holds a part of a table", "write rows: DataFrame.to_json(path, orient='records')"
+        return f"{quoted(key)} holds a part of a table", "write rows: DataFrame.to_json(path, orient='records')"
     if isinstance(value, list) and value and all(isinstance(item, dict | str) for item in value):
-        what = f"the prompts are in the list `{printable(key)}`, it seems"
+        what = f"the prompts are in the list {quoted(key)}, it seems"
         return what, f"extract it: jq '.{jq_key(key)}' FILE > prompts.json"
     return None
 
@@ -73,13 +73,13 @@ def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] 
         (name for name, inner in value.items() if isinstance(inner, dict) and find_prompt(list(inner), None)), None
     )
     if inside is not None:
-        what = f"`prompt` is missing, and there is one in `{printable(inside)}`"
+        what = f"`prompt` is missing, and there is one in {quoted(inside)}"
         return what, f"extract that: jq -c '.{jq_key(inside)}' FILE"
     if not names:
         return None
     texts = text_columns([name for name in names if isinstance(value[name], str)])
     flag = f"--prompt-column {quote(printable(texts[0]))}" if texts else "--prompt-column"
-    listed = ", ".join(f"`{printable(name)}`" for name in names[:12])
+    listed = ", ".join(f"{quoted(name)}" for name in names[:12])
     prompt = printable(prompt)
     return f"`{prompt}` is missing", f"add `{prompt}`, or name the key that holds it with {flag}; the keys are {listed}"
 

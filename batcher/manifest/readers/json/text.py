@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.suggest import printable
+from batcher.core.suggest import quoted
 from batcher.manifest.problems import position
 from batcher.manifest.readers.source import LONGEST_LINE, Source
 from batcher.manifest.schema.words import shown
@@ -26,7 +26,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
         twice = next(name for name, many in Counter(name for name, _ in pairs).items() if many > 1)
-        raise _NotJson(f"the key `{printable(twice)}` appears twice")
+        raise _NotJson(f"the key {quoted(twice)} appears twice")
     return values
 
 

@@ -12,7 +12,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.suggest import printable
+from batcher.core.suggest import printable, quoted
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import MOST
 from batcher.manifest.readers.source import LONGEST_LINE, Source
@@ -29,16 +29,14 @@ class ParquetTable(CellTable):
     def _opened(self) -> tuple[list[str], Iterator[Iterator[tuple[Any, ...]]]]:
         """Raises ManifestError."""
         if find_spec("pyarrow") is None:
-            what = "is read with pyarrow, which is not installed"
-            raise self._source.failure(what, install_command("parquet"))
+            raise self._source.failure("is read with pyarrow, which is not installed", install_command("parquet"))
         import pyarrow.parquet as pq  # noqa: PLC0415  an extra
 
         with _readable(self._source):
             schema = pq.read_schema(self._source.path)
             left_out = [field.name for field in schema if _holds_bytes(field.type)]
             if len(schema) > _MOST_COLUMNS:
-                what = f"a table of {len(schema):,} columns"
-                raise self._source.failure(what, f"the maximum is {_MOST_COLUMNS:,}")
+                raise self._source.failure(f"a table of {len(schema):,} columns", f"the maximum is {_MOST_COLUMNS:,}")
             self._nested = any(field.type.num_fields for field in schema)
             file = pq.ParquetFile(self._source.path, buffer_size=_BUFFER, pre_buffer=False)
         self._refuse_bytes(left_out, list(schema.names))
@@ -51,13 +49,13 @@ class ParquetTable(CellTable):
         needed = {columns.prompt, columns.id, *(column for _, column in (*columns.inputs, *columns.special))}
         for name in left_out[:MOST]:
             if name in needed:
-                what = f"the column `{printable(name)}` holds bytes, not text"
+                what = f"the column {quoted(name)} holds bytes, not text"
                 mend, place = "write it as a column of strings", (1, names.index(name) + 1)
                 if name == columns.prompt:
                     raise self._source.failure(what, mend, *place)
                 self._wrong(place, what, mend)
             else:
-                self._warn(f"`{printable(name)}` holds bytes, and is left out")
+                self._warn(f"{quoted(name)} holds bytes, and is left out")
 
     def _batches(self, file: Any, columns: list[str] | None) -> Iterator[Iterator[tuple[Any, ...]]]:
         with _readable(self._source):

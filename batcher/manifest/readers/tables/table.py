@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from batcher.core.suggest import printable
+from batcher.core.suggest import quoted
 from batcher.manifest.problems import MOST
 from batcher.manifest.readers.columns import Layout, no_prompt, note_columns
 from batcher.manifest.readers.reading import FileReader
@@ -76,7 +76,7 @@ class Table(FileReader):
         label, reading = self._source.label, self._reading
         columns = reading.layout(names)
         for name in [name for name, times in Counter(names).items() if times > 1][:MOST]:
-            what = f"two columns are called `{printable(name)}`"
+            what = f"two columns are called {quoted(name)}"
             self._wrong(self._place(line, names.index(name)), what, "rename one of them")
         for name, what, mend in columns.wrong[:MOST]:
             self._wrong(self._place(line, names.index(name)), what, mend)
