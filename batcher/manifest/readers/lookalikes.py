@@ -12,14 +12,30 @@ from typing import NamedTuple
 from batcher.core.suggest import fold_name
 from batcher.manifest.readers.special_columns import PROMPTS, kind_of_name, text_columns
 
-_MIDJOURNEY = r"v|no|iw|cw|sw|niji|style|stylize|chaos|weird|tile|raw|sref|cref|stop|quality|version|fast|relax|draft"
-_KOHYA = r"n|w|h|d|l|g|ss|t|nl|am|ow|oh|neg"
-_A1111 = r"prompt|negative_prompt|width|height|steps|cfg_scale|sampler_name|sampler_index|batch_size|n_iter|styles"
+MIDJOURNEY = (
+    "v", "no", "q", "iw", "cw", "sw", "niji", "style", "stylize", "chaos", "weird", "tile", "raw", "sref", "cref",
+    "stop", "quality", "version", "fast", "relax", "draft",
+)  # fmt: skip
+# Options of other tools: names, what messages call them, the way out. The first tool with an option in the file wins.
+_TOOLS = {
+    "a1111": (
+        "prompt|negative_prompt|width|height|steps|cfg_scale|sampler_name|sampler_index|batch_size|n_iter|styles",
+        "options as A1111 reads them", "--format a1111 reads them",
+    ),
+    "mj": (
+        "|".join(MIDJOURNEY),
+        "options as Midjourney reads them", "--format kohya reads --ar, --neg and --seed; remove the others",
+    ),
+    "kohya": (
+        "n|w|h|d|l|g|ss|t|nl|am|ow|oh|neg|ar|aspect|seed",
+        "options as kohya reads them", "--format kohya reads them",
+    ),
+}  # fmt: skip
 _OPTION = re.compile(
-    rf"(?:^|\s)--(?:(?P<mj>{_MIDJOURNEY})|(?P<a1111>{_A1111})|(?P<kohya>{_KOHYA})|ar|aspect|seed)(?=[\s=]|$)"
+    rf"(?:^|\s)--(?:{'|'.join(f'(?P<{tool}>{names})' for tool, (names, *_) in _TOOLS.items())})(?=[\s=]|$)"
 )
 _KEYS = "model|defaults|dynamic|prompts|groups|matrix|zip|output|run"
-_TABLE = "give a table (CSV) with the columns prompt and negative_prompt"
+_CSV = "give a table (CSV) with the columns"
 
 
 class _Kind(NamedTuple):
@@ -38,72 +54,41 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    "imagine": _Kind(
-        r"/imagine\b", "Midjourney's commands", "remove `/imagine prompt:`; --format kohya reads --ar, --neg and --seed"
-    ),
-    "rule": _Kind(
-        r"(-{3,}|={3,}|_{3,}|\*{3,}|~{3,})\Z",
-        "lines that separate blocks",
-        "give one prompt a line, or one file a prompt in a folder",
-    ),
+    "imagine": _Kind(r"/imagine\b", "Midjourney's commands",
+        "remove `/imagine prompt:`; --format kohya reads --ar, --neg and --seed"),
+    "rule": _Kind(r"(-{3,}|={3,}|_{3,}|\*{3,}|~{3,})\Z", "lines that separate blocks",
+        "give one prompt a line, or one file a prompt in a folder"),
     "bars": _Kind(r".*\|\|", "prompts separated by ||", "give one prompt a line"),
     "fence": _Kind(r"```", "a block of code in Markdown", "remove the lines with ```"),
-    "block": _Kind(r"(?i:(positive|negative)( prompt)?\s*:)", "blocks of positive and negative prompts", _TABLE),
-    "infotext": _Kind(r"Steps: [0-9]+, ", "the infotext of an image", f"keep only its prompt, or {_TABLE}"),
-    "chat": _Kind(
-        r"(?i:(sure|certainly|of course|here (are|is)|here's)\b.{0,120}\bprompts?\b.{0,60}:\Z)",
-        "the words of an assistant before its list",
-        "remove that line",
-    ),
+    "block": _Kind(r"(?i:(positive|negative)( prompt)?\s*:)", "blocks of positive and negative prompts",
+        f"{_CSV} prompt and negative_prompt"),
+    "infotext": _Kind(r"Steps: [0-9]+, ", "the infotext of an image",
+        f"keep only its prompt, or {_CSV} prompt and negative_prompt"),
+    "chat": _Kind(r"(?i:(sure|certainly|of course|here (are|is)|here's)\b.{0,120}\bprompts?\b.{0,60}:\Z)",
+        "the words of an assistant before its list", "remove that line"),
     "page": _Kind(r"(?i:<!doctype|<html|<\?xml)", "a page of HTML or XML", "give its prompts alone, one a line"),
     "yaml": _Kind(rf"({_KEYS}):(\s|\Z)", "YAML", "--format yaml reads a manifest", least=2),
-    "labelled": _Kind(
-        r"(?i:prompt( ?[0-9]{1,4})?\s*:\s*\S)",
-        "the word `prompt:` before each prompt",
-        "remove it: sed -E 's/^ *[Pp]rompt ?[0-9]* *: *//'",
-        least=2,
-    ),
-    "quoted": _Kind(
-        r'"[^"]+",?\Z', "prompts in quotes", """remove the quotes: sed -E 's/^ *"(.*)",? *$/\\1/'""", least=3
-    ),
-    "cells": _Kind(
-        r"[^\t]+\t+[^\t]|.*[;|]\s*[0-9]{1,19}(\s*[:x]\s*[0-9]{1,4})?\Z",
+    "labelled": _Kind(r"(?i:prompt( ?[0-9]{1,4})?\s*:\s*\S)", "the word `prompt:` before each prompt",
+        "remove it: sed -E 's/^ *[Pp]rompt ?[0-9]* *: *//'", least=2),
+    "quoted": _Kind(r'"[^"]+",?\Z', "prompts in quotes",
+        """remove the quotes: sed -E 's/^ *"(.*)",? *$/\\1/'""", least=3),
+    "cells": _Kind(r"[^\t]+\t+[^\t]|.*[;|]\s*[0-9]{1,19}(\s*[:x]\s*[0-9]{1,4})?\Z",
         "rows of a table without a header",
-        "put the names of its columns into a first line, and add --format csv (or tsv)",
-        least=3,
-    ),
-    "addresses": _Kind(
-        r"(?i:https?://\S+\Z)",
-        "addresses instead of prompts",
-        "give a table (CSV) with the columns prompt and that of the model's input",
-        least=2,
-    ),
-    "captioned": _Kind(
-        r"(?i:\S{1,200}\.(png|jpe?g|webp)[\"']?\s*[:,|])",
-        "names of images before their captions",
-        "give a table (CSV) with the columns id and prompt",
-        least=2,
-    ),
+        "put the names of its columns into a first line, and add --format csv (or tsv)", least=3),
+    "addresses": _Kind(r"(?i:https?://\S+\Z)", "addresses instead of prompts",
+        f"{_CSV} prompt and that of the model's input", least=2),
+    "captioned": _Kind(r"(?i:\S{1,200}\.(png|jpe?g|webp)[\"']?\s*[:,|])", "names of images before their captions",
+        f"{_CSV} id and prompt", least=2),
     "markup": _Kind(r"(?i:<[a-z]{2,20}>.*</[a-z]{2,20}>\Z)", "markup", "remove it: sed -E 's/<[^>]*>//g'", least=2),
-    "json": _Kind(
-        r'[{\[]\s*("[^"]{1,60}"\s*:|[{"])',
-        "JSON",
+    "json": _Kind(r'[{\[]\s*("[^"]{1,60}"\s*:|[{"])', "JSON",
         "--format jsonl reads one JSON value a line, --format json a list (--format records, those of a run)",
-        least=2,
-        top=1,
-    ),
+        least=2, top=1),
     "table": _Kind(r"\|.*\|\Z", "a table in Markdown", "give the table as CSV", least=2),
     "heading": _Kind(r"(#{1,6}|//)\s", "headings or comments", "remove the lines with #", least=3, top=2),
-    "numbered": _Kind(
-        r"(\*\*)?[0-9]{1,4}[.)](\*\*)?\s", "a numbered list", "remove the numbers: sed -E 's/^[0-9]+[.)] //'", least=2
-    ),
+    "numbered": _Kind(r"(\*\*)?[0-9]{1,4}[.)](\*\*)?\s", "a numbered list",
+        "remove the numbers: sed -E 's/^[0-9]+[.)] //'", least=2),
     "list": _Kind(r"[-*\u2022]\s", "a list with dashes", "remove the dashes: sed -E 's/^[-*] //'", least=2),
-}
-_OPTIONS = {  # in this order
-    "a1111": ("options as A1111 reads them", "--format a1111 reads them"),
-    "mj": ("options as Midjourney reads them", "--format kohya reads --ar, --neg and --seed; remove the others"),
-    "kohya": ("options as kohya reads them", "--format kohya reads them"),
-}
+}  # fmt: skip
 _ANY = re.compile("|".join(f"(?P<{name}>{kind.pattern})" for name, kind in _KINDS.items()))
 _SIGNS = re.compile(r"[|:;\t]|\.(?:png|jpe?g|webp)")  # a line that begins with a letter and has none is a prompt
 _LONGEST = 2_000  # characters of a line to look at
@@ -156,7 +141,7 @@ class Lookalikes:
             return 1, what, f"--format {form} reads its columns; {_FLAG}"
         if "options" in self._first:
             line = self._first["options"]
-            words, mend = _OPTIONS[next((name for name in _OPTIONS if name in self._options), "kohya")]
+            _, words, mend = _TOOLS[next(tool for tool in _TOOLS if tool in self._options)]
         else:
             certain = [(self._first[name], name) for name in self._many if self._is_certain(name)]
             if not certain:

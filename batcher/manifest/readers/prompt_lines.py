@@ -12,6 +12,7 @@ from typing import Any
 
 from batcher.core.errors import Mistake
 from batcher.core.suggest import printable, suggestion
+from batcher.manifest.readers.lookalikes import MIDJOURNEY
 from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import Source
@@ -44,10 +45,6 @@ _KOHYA: dict[str, tuple[str, ...]] = {
     "g": ("guidance_scale",),
     **dict.fromkeys(("t", "nl", "am", "ow", "oh", "nw", "nh", "ct", "cl", "c", "f", "ss", "cn", "fs"), ()),
 }
-_MIDJOURNEY = (
-    "v", "no", "style", "stylize", "chaos", "q", "quality", "iw", "niji", "tile", "weird", "raw", "version", "stop",
-    "sref",
-)  # fmt: skip
 _OPTION = re.compile(r"(?:^|(?<=[ \t]))--")
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r"""(?:[^ \t\r\n'"\\]++|\\.|'[^']*'|"(?:[^"\\]++|\\.)*+")++""")
@@ -123,7 +120,7 @@ class PromptLines(FileReader):
                 mend = f"""remove it from every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
                 if option in {"n_iter", "batch_size"}:
                     mend += "; --repeat N makes copies"
-            elif option in _MIDJOURNEY:
+            elif option in MIDJOURNEY:
                 what = f"`--{option}` is Midjourney's, and the model has no input for it"
                 mend = f"remove it from every line: sed -E 's/ --{option}( +[^ -][^ ]*)?//g'"
                 if option == "no":

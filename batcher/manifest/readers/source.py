@@ -21,20 +21,12 @@ LONGEST_LINE = 4 * 2**20  # bytes
 _CHUNK = 128 * 1024
 _PIECE = 1024 * 1024
 _MAGIC = {
-    b"\x89PNG": "a PNG image",
-    b"\xff\xd8\xff": "a JPEG image",
-    b"GIF8": "a GIF image",
-    b"RIFF": "a RIFF media file",
-    b"PK\x03\x04": "a zip archive or an Office document",
-    b"\xd0\xcf\x11\xe0": "an old Office document",
-    b"\x1f\x8b": "gzip-compressed",
-    b"%PDF": "a PDF document",
-    b"SQLite format 3\0": "an SQLite database",
-    b"PAR1": "a Parquet file",
-    b"(\xb5/\xfd": "zstd-compressed",
-    b"BZh": "bzip2-compressed",
+    b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"GIF8": "a GIF image", b"RIFF": "a RIFF media file",
+    b"PK\x03\x04": "a zip archive or an Office document", b"\xd0\xcf\x11\xe0": "an old Office document",
+    b"\x1f\x8b": "gzip-compressed", b"(\xb5/\xfd": "zstd-compressed", b"BZh": "bzip2-compressed",
+    b"%PDF": "a PDF document", b"SQLite format 3\0": "an SQLite database", b"PAR1": "a Parquet file",
     b"\x7fELF": "a program",
-}
+}  # fmt: skip
 
 
 class Source:
