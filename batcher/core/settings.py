@@ -126,17 +126,17 @@ class Settings:
     in_doubt: str = _option("hold", _choice("hold", "resubmit"))
     deadline: Deadline | None = _option(None, parse_deadline)  # noqa: RUF009  a field
     attempts: int = _option(2, parse_count)
+    progress: str = _option("auto", _choice("auto", "bar", "lines", "json", "none"))
     max_failures: int | None = _option(None, parse_count)
-    timeout: float = _option(1800.0, parse_duration)
+    cancel_on_interrupt: bool = _option(False, _yes_or_no)
     fuse: int | None = _option(20, _or_none(parse_count))
     fuse_share: float | None = _option(0.9, _or_none(_share))
-    cancel_on_interrupt: bool = _option(False, _yes_or_no)
+    timeout: float = _option(1800.0, parse_duration)
     embed: frozenset[str] = _option(frozenset(), parse_embed)
-    no_schema_check: frozenset[str] = _option(frozenset(), _names)
     check_inputs: str = _option("auto", _choice("auto", "all", "none"))
     engine: str = _option("local", _choice("local", "ray"))
     workers: int | None = _option(None, parse_count)
-    progress: str = _option("auto", _choice("auto", "bar", "lines", "json", "none"))
+    no_schema_check: frozenset[str] = _option(frozenset(), _names)
 
 
 PARSERS: dict[str, Callable[[str], Any]] = {one.name: one.metadata["parse"] for one in fields(Settings)}

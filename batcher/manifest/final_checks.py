@@ -75,9 +75,7 @@ def _refuse_field(group: Group, field: str, mend: str) -> None:
     if document.template is None or document.template[0] != text:
         document.problems.add("--path", 0, 0, what, mend)
     else:
-        node = document.template[1]
-        column = node.column + node.quoted + max(text.find("{" + field), 0)
-        document.problems.add(document.label, node.line, column, what, mend)
+        document.add(document.template[1], what, mend, max(text.find("{" + field), 0))
 
 
 def _warn_of_names(plan: Plan) -> None:

@@ -79,13 +79,10 @@ class Overrides:
         for name, text in self.set:
             flag = f"--set {printable(name)}={printable(text)}"
             _refuse_name(flag, name, model_inputs)
-            try:
-                value = model_inputs.of(name).convert(text)
-            except ValueError as error:
-                raise UsageError(f"{flag}: `{name}` {error}") from None
-            if reason := model_inputs.wrong(name, value):
-                raise UsageError(f"{flag}: `{name}` {reason}")
-            values[name] = value
+            with _refused(flag, name):
+                values[name] = model_inputs.of(name).convert(text)
+                if reason := model_inputs.wrong(name, values[name]):
+                    raise ValueError(reason)
         return values
 
     def axes(self, model_inputs: ModelInputs) -> dict[str, Axis]:
@@ -94,10 +91,10 @@ class Overrides:
         for name, spec in self.axes_as_text():
             flag = f"--matrix {printable(name)}={printable(spec)}"
             _refuse_name(flag, name, model_inputs)
-            with _refused(flag):
+            with _refused(flag, name):
                 axes[name] = axis_of_flag(name, spec, model_inputs)
-            for _, reason in wrong_values(name, axes[name], model_inputs):
-                raise UsageError(f"{flag}: `{name}` {reason}")
+                for _, reason in wrong_values(name, axes[name], model_inputs):
+                    raise ValueError(reason)
         return axes
 
     def copies(self, repeats: Repeats) -> Repeat | None:
@@ -114,13 +111,15 @@ def bad_flag(what: str, mend: str) -> UsageError:
 
 
 @contextmanager
-def _refused(flag: str) -> Iterator[None]:
-    """What is wrong within is wrong with this flag."""
+def _refused(flag: str, name: str = "") -> Iterator[None]:
+    """What is wrong within is wrong with this flag; a ValueError is about the value of the input of that name."""
     try:
         yield
     except Mistake as error:
         column = f"column {error.column}: " if error.column else ""
         raise bad_flag(f"{flag}: {column}{error.what}", error.mend) from None
+    except ValueError as error:
+        raise UsageError(f"{flag}: `{name}` {error}") from None
 
 
 def _refuse_name(flag: str, name: str, model_inputs: ModelInputs) -> None:

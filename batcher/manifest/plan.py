@@ -132,6 +132,5 @@ def _template(document: Document) -> Template | None:
     try:
         return Template(text)
     except TemplateError as error:
-        column = node.column + node.quoted + error.column - 1
-        document.problems.add(document.label, node.line, column, error.what, error.mend)
+        document.add(node, error.what, error.mend, error.column - 1)
         return None

@@ -14,7 +14,6 @@ from typing import Any, TypeGuard
 from batcher.manifest.schema.dialect import alternatives, standard, types_of
 from batcher.manifest.schema.media import is_content, is_media, media_problem, several, takes_data, wanted
 from batcher.manifest.schema.media_files import as_text
-from batcher.manifest.schema.reading import READERS
 from batcher.manifest.schema.words import DEEPEST, described, is_deep, is_one_of, kinds, plain, shown
 
 LOWEST, HIGHEST = -(2**63), 2**64 - 1  # what a 64-bit column or a JSON reader elsewhere can still hold
@@ -23,6 +22,8 @@ RATIO = re.compile(r"\s*([1-9][0-9]{0,4})\s*[:x\u00d7/\uff1a]\s*([1-9][0-9]{0,4}
 _HIGHEST_SEED = 2**31 - 1  # of drawn seeds: every model and every reader takes it
 _TEXTS = frozenset({"prompt", "negative_prompt", "aspect_ratio"})
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,17})?\Z")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}(\.0{1,20})?\Z")
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _MOST_NAMED = 20  # values of a choice that a message lists
 
 Check = Callable[[Any], str | None]  # of a value: what is wrong with it, in words that follow the input's name
@@ -62,7 +63,7 @@ class Input:
         self.is_media = takes_files and is_media(name, given)
         lists_only = "array" in types and "string" not in types
         self.takes = wanted(name, self._given, lists_only=lists_only) if self.is_media else None
-        self._readers = [read for kind, read in READERS.items() if kind in types]
+        self._readers = [read for kind, read in _READERS.items() if kind in types]
         self._choices = {one if isinstance(one, str) else json.dumps(one): one for one in self.allowed or ()}
         self.ratios = frozenset(one for one in self._choices.values() if isinstance(one, str) and RATIO.fullmatch(one))
 
@@ -238,3 +239,43 @@ def _odd_number(value: Any) -> str | None:
         return None if math.isfinite(value) else "is not a finite number"
     inner = value.values() if isinstance(value, Mapping) else value
     return next((reason for part in inner if (reason := _odd_number(part))), None)
+
+
+# Text from a cell or a flag, read as one of the schema's types. Each reader returns None for other text.
+def _integer(text: str) -> int | None:
+    if text.isdecimal() and text.isascii() and len(text) <= 40:
+        return int(text)
+    digits = text.strip()
+    return int(digits.split(".")[0]) if _INTEGER.match(digits) else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text) if len(text) <= 60 and "_" not in text else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _boolean(text: str) -> bool | None:
+    return _BOOLEANS.get(text.strip().lower())
+
+
+def _json(kind: type) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, kind) else None
+
+    return read
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "boolean": _boolean,
+    "integer": _integer,
+    "number": _number,
+    "array": _json(list),
+    "object": _json(dict),
+}

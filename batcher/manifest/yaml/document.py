@@ -4,19 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from batcher.core.settings import PARSERS
 from batcher.core.suggest import printable, quoted, suggestion
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.special_columns import kind_of_name
 from batcher.manifest.schema.input import COMMON
-from batcher.manifest.yaml.node import Node
-from batcher.manifest.yaml.tree import read_tree
+from batcher.manifest.yaml.tree import Node, read_tree
 
-RUN_OPTIONS = (
-    "rate", "in_flight", "downloads", "api_rate", "check", "budget", "price", "in_doubt", "deadline", "attempts",
-    "progress", "max_failures", "cancel_on_interrupt", "fuse", "fuse_share", "timeout", "embed", "check_inputs",
-    "engine", "workers", "no_schema_check",
-)  # fmt: skip
+RUN_OPTIONS = tuple(PARSERS)
 _TOP = (
     "model", "prompt_input", "media", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups",
     "output", "run",
@@ -56,8 +52,10 @@ class Document:
     place: Node | None = None
     shares_prompts: bool = False
 
-    def add(self, node: Node, what: str, mend: str) -> None:
-        self.problems.add(self.label, *node.place, what, mend)
+    def add(self, node: Node, what: str, mend: str, at: int | None = None) -> None:
+        """Adds a problem. at: of which character of the node's text, from 0; None for all of it."""
+        column = node.column if at is None else node.column + node.quoted + at
+        self.problems.add(self.label, node.line, column, what, mend)
 
     def doubt(self, node: Node, what: str, mend: str) -> None:
         self.problems.doubt(self.label, *node.place, what, mend)

@@ -8,7 +8,7 @@ from batcher.manifest.templates.dynamic import MOST, Dynamic
 from batcher.manifest.templates.wildcards import Wildcards
 from batcher.manifest.yaml.document import Document, kind_of
 from batcher.manifest.yaml.named import ELSEWHERE, NamedFiles, printable_path
-from batcher.manifest.yaml.node import Node
+from batcher.manifest.yaml.tree import Node
 
 _KEYS = ("wildcards", "most", "sample", "from")
 _FOLDER = "wildcards"

@@ -20,8 +20,8 @@ from batcher.manifest.templates.dynamic import Dynamic
 from batcher.manifest.yaml.document import kind_of, text_of
 from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.named import NamedFiles
-from batcher.manifest.yaml.node import Node
 from batcher.manifest.yaml.sections import Sections
+from batcher.manifest.yaml.tree import Node
 from batcher.manifest.yaml.var_texts import VarTexts
 
 _PROMPT_KEYS = ("prompt", "id", "meta", "vars", "repeat", "dynamic")

@@ -15,7 +15,7 @@ from dataclasses import replace
 from batcher.core.naming import folded, safe_part
 from batcher.core.suggest import printable, quoted
 from batcher.manifest.yaml.document import Document, instead_of, kind_of, read_output
-from batcher.manifest.yaml.node import Node
+from batcher.manifest.yaml.tree import Node
 
 _OF_ONE = ("matrix", "zip", "exclude", "include")  # group: they can't stand beside `groups`
 _KEYS = ("defaults", "dynamic", "prompts", *_OF_ONE, "output")

@@ -10,7 +10,7 @@ from batcher.core.suggest import printable, quoted
 from batcher.manifest.readers.formats import FORMATS, format_of, named_format
 from batcher.manifest.readers.source import Source
 from batcher.manifest.yaml.document import Document
-from batcher.manifest.yaml.node import Node
+from batcher.manifest.yaml.tree import Node
 
 ELSEWHERE = "a manifest from a URL can't name files on this machine", "put it all into one file, or download it"
 

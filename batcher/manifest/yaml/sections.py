@@ -14,7 +14,7 @@ from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identit
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.sweep.sweep import Zip
 from batcher.manifest.yaml.document import Document, kind_of
-from batcher.manifest.yaml.node import Node
+from batcher.manifest.yaml.tree import Node
 
 
 @dataclass(frozen=True, slots=True)

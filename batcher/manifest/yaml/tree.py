@@ -8,6 +8,7 @@ date only where JSON and YAML readers agree, and keeps the text that was written
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -17,7 +18,6 @@ from batcher.core.suggest import printable, quoted
 from batcher.manifest.problems import Problems, position
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
-from batcher.manifest.yaml.node import WORDS, Node
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 60  # levels of lists and mappings
@@ -27,7 +27,53 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,400})\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]{1,3})?\Z")
 _NO_COMMENT = re.compile(r"[ \t]*(?<=[ \t])#(?![#!\s-])")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?\Z")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NULLS = {"", "~", "null", "Null", "NULL"}
+
+
+@dataclass(slots=True)
+class Node:
+    """One value of a YAML file. kind: text, integer, number, boolean, null, date, list or mapping.
+
+    line, column: from 1. text: a scalar as it was written. items: of a list. pairs: of a mapping, by name.
+    size: number of values in it, aliases expanded. lines: number of lines of a text without quotes.
+    """
+
+    kind: str
+    line: int
+    column: int
+    text: str = ""
+    quoted: bool = False
+    items: "list[Node]" = field(default_factory=list)
+    pairs: "dict[str, tuple[Node, Node]]" = field(default_factory=dict)
+    size: int = 1
+    lines: int = 1
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.line, self.column
+
+    def get(self, key: str) -> "Node | None":
+        pair = self.pairs.get(key)
+        return pair[1] if pair else None
+
+    def value(self) -> Any:
+        """As JSON data; a date stays the text it was written as."""
+        if self.kind == "list":
+            return [item.value() for item in self.items]
+        if self.kind == "mapping":
+            return {key: node.value() for key, (_, node) in self.pairs.items()}
+        return _SCALARS[self.kind](self.text)
+
+
+_SCALARS: dict[str, Any] = {
+    "text": str,
+    "date": str,
+    "integer": int,
+    "number": float,
+    "boolean": lambda text: _BOOLEANS[text.lower()],
+    "null": lambda _text: None,
+}
 
 
 def read_tree(text: str, source: Source, problems: Problems) -> Node | None:
@@ -194,7 +240,7 @@ def _kind(text: str) -> str:
     """The kind of a text without quotes. What some YAML readers take for another type is that type here, too."""
     if text in _NULLS:
         return "null"
-    if text.lower() in WORDS:
+    if text.lower() in _BOOLEANS:
         return "boolean"
     first = text[0]
     if first in "-+.0123456789":

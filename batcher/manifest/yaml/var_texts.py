@@ -17,7 +17,7 @@ from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.yaml.document import Document, kind_of, text_of
 from batcher.manifest.yaml.named import NamedFiles
-from batcher.manifest.yaml.node import Node
+from batcher.manifest.yaml.tree import Node
 
 MOST = 100_000  # values of one var
 _MOST_CHARACTERS = 2**24  # of all of them
