@@ -202,13 +202,7 @@ class Api:
         return f"/requests/{request_id}/{verb}"
 
     async def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        wait: float,
-        body: JsonBody | None = None,
-        most: int = MOST_BYTES,
+        self, method: str, path: str, *, wait: float, body: JsonBody | None = None, most: int = MOST_BYTES
     ) -> Reply:
         """Send one call. path: below the base URL. wait: seconds for all of it. most: bytes of the answer."""
         calls = await self._awake_session()

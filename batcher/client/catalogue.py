@@ -47,12 +47,7 @@ class Offer:
 
 
 async def ask(
-    api: Api,
-    model: str,
-    given_price: float | None,
-    *,
-    patient: bool = True,
-    unchecked: Collection[str] = (),
+    api: Api, model: str, given_price: float | None, *, patient: bool = True, unchecked: Collection[str] = ()
 ) -> Offer:
     """Ask the catalogue for a model, free.
 

@@ -4,14 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batcher.commands.options import (
-    collect,
-    flag,
-    manifest_options,
-    progress_option,
-    run_options,
-    service_options,
-)
+from batcher.commands.options import collect, flag, manifest_options, progress_option, run_options, service_options
 from batcher.commands.printing import say, say_json
 from batcher.commands.recorded import TakesRun
 from batcher.commands.values import complete_file

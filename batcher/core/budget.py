@@ -85,13 +85,7 @@ class Budget:
     """
 
     def __init__(
-        self,
-        ceiling: float | None,
-        price: float | None,
-        *,
-        spent: float,
-        feared: float = 0.0,
-        tried: bool = True,
+        self, ceiling: float | None, price: float | None, *, spent: float, feared: float = 0.0, tried: bool = True
     ) -> None:
         self.ceiling = ceiling
         self.price = price

@@ -39,11 +39,7 @@ class Event(StrEnum):
 
 
 MOVES: dict[State, dict[Event, State]] = {
-    State.PENDING: {
-        Event.CLAIMED: State.SUBMITTING,
-        Event.CANCELLED: State.CANCELLED,
-        Event.FOUND: State.DONE,
-    },
+    State.PENDING: {Event.CLAIMED: State.SUBMITTING, Event.CANCELLED: State.CANCELLED, Event.FOUND: State.DONE},
     State.SUBMITTING: {
         Event.ACCEPTED: State.RUNNING,
         Event.RELEASED: State.PENDING,
@@ -56,17 +52,9 @@ MOVES: dict[State, dict[Event, State]] = {
         Event.FAILED: State.FAILED,
         Event.CANCELLED: State.CANCELLED,
     },
-    State.READY: {
-        Event.SAVED: State.DONE,
-        Event.EXPIRED: State.RUNNING,
-        Event.FAILED: State.FAILED,
-    },
+    State.READY: {Event.SAVED: State.DONE, Event.EXPIRED: State.RUNNING, Event.FAILED: State.FAILED},
     State.DONE: {Event.LOST: State.READY},
-    State.FAILED: {
-        Event.REOPENED: State.PENDING,
-        Event.RECOLLECTED: State.RUNNING,
-        Event.FOUND: State.DONE,
-    },
+    State.FAILED: {Event.REOPENED: State.PENDING, Event.RECOLLECTED: State.RUNNING, Event.FOUND: State.DONE},
     State.CANCELLED: {Event.REOPENED: State.PENDING, Event.FOUND: State.DONE},
     State.IN_DOUBT: {Event.REOPENED: State.PENDING, Event.FOUND: State.DONE},
 }

@@ -95,10 +95,6 @@ _SPECIAL = {
     "200_error": coded(500001, status=200),
     "422": invalid([{"type": "value_error", "loc": ["input", "prompt"], "msg": "Value error", "input": ""}]),
     "escape": Answer(
-        400,
-        {
-            "error_code": 400001,
-            "error_message": "\x1b]0;owned\x07\x1b[2J\x1b[31mall your\r\nterminal\x9b1m\u202e",
-        },
+        400, {"error_code": 400001, "error_message": "\x1b]0;owned\x07\x1b[2J\x1b[31mall your\r\nterminal\x9b1m\u202e"}
     ),
 }

@@ -5,13 +5,5 @@ from batcher.core.naming.names import PART_BYTES, folded, numbered, prompt_id, s
 from batcher.core.naming.template import Template
 
 __all__ = [
-    "PART_BYTES",
-    "Template",
-    "TemplateError",
-    "folded",
-    "numbered",
-    "prompt_id",
-    "safe_part",
-    "short",
-    "with_key",
-]
+    "PART_BYTES", "Template", "TemplateError", "folded", "numbered", "prompt_id", "safe_part", "short", "with_key",
+]  # fmt: skip
