@@ -109,8 +109,7 @@ def from_python(manifest: Any) -> Memory | None:
     table = getattr(manifest, "columns", None) is not None
     for number, row in enumerate(_rows(manifest)):
         lines.append(_line(row, f"rows[{number}]", problems, table=table))
-    if problems:
-        raise ManifestError(problems[:_MOST_PROBLEMS], total=len(problems))
+    _require_none(problems)
     if not lines:
         raise ManifestError([Problem("rows", 0, 0, "there are none", "give at least one prompt")])
     return Memory(_ROWS, "rows", "".join(f"{line}\n" for line in lines))
@@ -123,9 +122,13 @@ def is_path(manifest: Any) -> bool:
 def _mapping(manifest: Mapping[Any, Any]) -> Memory:
     problems: list[Problem] = []
     data = _plain(manifest, "manifest", problems, 0)
+    _require_none(problems)
+    return Memory(_MAPPING, "manifest", json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+
+
+def _require_none(problems: list[Problem]) -> None:
     if problems:
         raise ManifestError(problems[:_MOST_PROBLEMS], total=len(problems))
-    return Memory(_MAPPING, "manifest", json.dumps(data, ensure_ascii=False, indent=1) + "\n")
 
 
 def _rows(manifest: Any) -> Iterator[Any]:

@@ -58,7 +58,7 @@ def texts_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, typed: str | None = None) -> Options:
     """texts: of ``texts_of``. typed: the command line that they come from, None for Python. Raises UsageError."""
-    spelled = _as_keyword if typed is None else _as_flag
+    spelled = str if typed is None else _as_flag  # an option of Python is called by its name
     flags = {
         name: Given("true" if texts[name] is True else texts[name], flag=spelled(name))
         for name in _SETTINGS
@@ -256,10 +256,6 @@ def _parsed(parse: Callable[[str], T], texts: Mapping[str, Any], name: str, spel
         return parse(texts[name]) if name in texts else None
     except ValueError as error:
         raise UsageError(f"{spelled(name)} {texts[name]!r}: {error}") from None
-
-
-def _as_keyword(name: str) -> str:
-    return name
 
 
 def _as_flag(name: str) -> str:

@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,8 @@ class Report:
         money = "cost unknown" if self.cost_usd is None else show_usd(self.cost_usd)
         play = " of play money" if self.simulated else ""
         jobs = f"{self.done:,} of {show_count(self.total, 'job')} done"
-        rest = [f"{count:,} {word}" for word, count in _rest(self)]
+        words = {"failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled", "pending": "to go"}
+        rest = [f"{count:,} {word}" for name, word in words.items() if (count := getattr(self, name))]
         return f"{self.run}: {', '.join([jobs, *rest])}; {money}{play}"
 
     def _repr_html_(self) -> str:
@@ -213,9 +214,6 @@ class Images(Sequence[Image]):
     def __getitem__(self, at: Any) -> Any:
         return Images(self._images[at]) if isinstance(at, slice) else self._images[at]
 
-    def __iter__(self) -> Iterator[Image]:
-        return iter(self._images)
-
     def __repr__(self) -> str:
         return f"<{show_count(len(self), 'image')}>"
 
@@ -267,13 +265,6 @@ def _of_entry(entry: Entry, prompt_input: str | None) -> dict[str, Any]:
 def _prompt(inputs: Mapping[str, Any], prompt_input: str | None) -> str:
     prompt = inputs.get(prompt_input or "")
     return prompt if isinstance(prompt, str) else ""
-
-
-def _rest(report: Report) -> Iterator[tuple[str, int]]:
-    words = {"failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled", "pending": "to go"}
-    for name, word in words.items():
-        if count := getattr(report, name):
-            yield word, count
 
 
 def _figure(image: Image) -> str:

@@ -59,14 +59,9 @@ async def probe(base_url: str, token: str) -> Probe:
         accepted, trouble = _verdict(reply)
         balance = await _balance(calls, root) if accepted else None
     return Probe(
-        reachable=True,
-        accepted=accepted,
-        trouble=trouble.replace(token, "[token]"),
-        seconds=seconds,
-        skew=_skew(answer.get("Date")),
-        simulated=SIMULATOR_HEADER in answer,
-        balance=balance,
-    )
+        reachable=True, accepted=accepted, trouble=trouble.replace(token, "[token]"), seconds=seconds,
+        skew=_skew(answer.get("Date")), simulated=SIMULATOR_HEADER in answer, balance=balance,
+    )  # fmt: skip
 
 
 def _verdict(reply: Reply) -> tuple[bool | None, str]:

@@ -43,6 +43,7 @@ from batcher.store.machine import machine_problem
 
 MOST_BYTES = 4 * 1024 * 1024  # in one answer; most have a few hundred
 MOST_RESULT_BYTES = 16 * 1024 * 1024  # in a result, which may hold its images as data: URIs
+CONNECTIONS = 128  # open at once, at most
 CONNECT = 10.0  # seconds to connect, as in the official nodes
 SUBMIT, READ = 100.0, 30.0  # seconds for a whole call
 NO_TOTAL = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)  # AwakeTimeouts times the whole call
@@ -78,23 +79,19 @@ class Api:
 
     base_url: root of the API (``https://host/v1``); plain http only for this machine. Raises UsageError.
     token: sent as bearer token with every call.
-    connections: most connections open at once.
     wall: gives the time in Unix seconds, for ``Retry-After`` dates.
 
     Attributes: ``simulated``, whether the last answer came from the simulator, None until the first one; ``calls``,
     number of calls so far.
     """
 
-    def __init__(
-        self, base_url: str, token: str, *, connections: int = 128, wall: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, base_url: str, token: str, *, wall: Callable[[], float] = time.time) -> None:
         self.base_url = checked_base(base_url)
         self.simulated: bool | None = None
         self.calls = 0
         self._token = token
         self._secret = token if len(token) >= SHORTEST_SECRET else None
         self.wall = wall
-        self._connections = connections
         self._result_waits = False  # the result endpoint has answered for an unfinished job
         self._status_first = False  # ask the status endpoint first
         self._session: aiohttp.ClientSession | None = None
@@ -156,14 +153,13 @@ class Api:
 
     async def _too_early(self, request_id: str, problem: CallError) -> Answer:
         """After an error of the result endpoint: Waiting if the status endpoint says so, else raise the error."""
-        not_ready = problem.cause.kind == "not_ready"
         if problem.cause.http_status is None or (self._result_waits and isinstance(problem, Unclear)):
             raise problem
         waiting = await self._status(request_id)
         if waiting is not None:
             self._status_first = not self._result_waits
             return waiting
-        if not_ready:
+        if problem.cause.kind == "not_ready":
             return Waiting(status="in_progress")
         raise problem
 
@@ -254,7 +250,7 @@ class Api:
         return self._session
 
     def _new_session(self) -> aiohttp.ClientSession:
-        return session(self._token, connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=IDLE))
+        return session(self._token, connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE))
 
     def _without_secrets(self, content: bytes) -> bytes:
         """An answer without the token and the queries of signed links, also if JSON escapes hide them."""

@@ -62,28 +62,37 @@ async def ask(
     except (Rejected, NotFound) as problem:
         no_id = problem.cause.kind == "bad_model_id"  # by our own client, which sent nothing
         if bundled(model) is None and (no_id or problem.cause.code is not None):
-            mend = (
-                "check `model:` or --model; the id is `vendor/name/.../task`, not the address of its web page:"
-                " `batcher models WORDS` finds it"
-            )
-            what = f"the service does not know the model {one_line(model, 200)!r} ({problem.cause.message})"
-            raise ManifestError([Problem("model", 0, 0, what, mend)]) from None
+            raise _unknown(model, problem.cause) from None
         offer = offline(model, given_price, "the service's catalogue does not list it", unchecked=unchecked)
         return replace(offer, absent=problem.cause.message if problem.cause.http_status == 404 else None)
     except (NotSent, Unclear, Refused) as problem:
         return offline(model, given_price, f"the catalogue is broken ({problem.cause.message})", unchecked=unchecked)
     listed, note = price_of(entry)
     price, words = _price(listed, note, given_price)
+    offer = _offer(model, entry, price, unchecked)
+    return replace(offer, warnings=(*words, *offer.warnings))
+
+
+def _unknown(model: str, cause: Cause) -> ManifestError:
+    what = f"the service does not know the model {one_line(model, 200)!r} ({cause.message})"
+    mend = (
+        "check `model:` or --model; the id is `vendor/name/.../task`, not the address of its web page:"
+        " `batcher models WORDS` finds it"
+    )
+    return ManifestError([Problem("model", 0, 0, what, mend)])
+
+
+def _offer(model: str, entry: Mapping[str, Any], price: float | None, unchecked: Collection[str]) -> Offer:
+    """The Offer with the schema of an entry, else without the catalogue."""
     schema, why = entry.get("input_schema"), "the catalogue gives no input schema for it"
     if isinstance(schema, dict):
         try:
             checked = ModelSchema.from_json(model, {"required": entry.get("required_inputs"), **schema})
-            notes = (f"{one_line(model, 200)}: {note}" for note in checked.notes)
-            return Offer(schema=checked.unchecked(unchecked), price=price, warnings=(*words, *notes))
+            notes = tuple(f"{one_line(model, 200)}: {note}" for note in checked.notes)
+            return Offer(schema=checked.unchecked(unchecked), price=price, warnings=notes)
         except ValueError as error:
             why = f"its schema in the catalogue can't be used: {one_line(str(error), 200)}"
-    without = offline(model, price, why, unchecked=unchecked)
-    return replace(without, warnings=(*words, *without.warnings))
+    return offline(model, price, why, unchecked=unchecked)
 
 
 def offline(model: str, given_price: float | None, why: str, *, unchecked: Collection[str] = ()) -> Offer:

@@ -192,14 +192,14 @@ def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> Call
     text = _message(body)
     status = reply.status
     cause = Cause(kind="refused", message=text or _unreadable(reply), http_status=status, code=code)
-    meant = _meant(code)
-    if 429 in {status, meant} or (status == 503 and reply.retry_after is not None):
+    coded = _status_in(code)
+    if 429 in {status, coded} or (status == 503 and reply.retry_after is not None):
         return Refused(cause, retry_after=reply.retry_after)
-    if not submit and 404 in {status, meant}:
+    if not submit and 404 in {status, coded}:
         return NotFound(replace(cause, kind="not_found"))
     if status == 403 and code != "403001":  # from a proxy: a submit did not reach the service
         return (NotSent if submit else Unclear)(replace(cause, kind="blocked"), retry_after=reply.retry_after)
-    server_side = max(status, meant) >= 500 or status // 100 == 3 or not _AMBIGUOUS_4XX.isdisjoint({status, meant})
+    server_side = max(status, coded) >= 500 or status // 100 == 3 or not _AMBIGUOUS_4XX.isdisjoint({status, coded})
     if _balance_is_gone(status, code):  # free calls need no balance, so they are repeated for a while
         return Unclear(replace(cause, kind=NO_MONEY), retry_after=reply.retry_after)
     if server_side:
@@ -236,7 +236,7 @@ def _balance_is_gone(status: int, code: str | None) -> bool:
     return code in _NO_BALANCE or (status == 402 and (code is None or not _BAD_TOKEN.fullmatch(code)))
 
 
-def _meant(code: str | None) -> int:
+def _status_in(code: str | None) -> int:
     """The HTTP status in a code: its first three digits (429001, or just 429); 0 for other codes."""
     if code is None or len(code) not in {3, 6} or not (code.isascii() and code.isdigit()):
         return 0

@@ -21,12 +21,12 @@ Examples:
 @click.option("--pending", is_flag=True, help="Also cancel jobs that were never submitted.")
 @service_options
 @json_option
-def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
+def cancel(run_dir: Path, as_json: bool, pending: bool, **given: Any) -> int:
     """Cancel what is still queued at the service. Running jobs can't be cancelled; they are charged and collectable."""
     from batcher.commands import loop
     from batcher.runner.cancelling import cancel_run
 
-    facts = loop.run(cancel_run(Path(run_dir), collect(given), pending=pending))
+    facts = loop.run(cancel_run(run_dir, collect(given), pending=pending))
     say_json(facts) if as_json else say(_words(facts))
     return 0
 

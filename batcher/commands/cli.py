@@ -57,7 +57,7 @@ class Lazy(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
-        if word not in COMMANDS and not word.startswith("-") and (advice := _meant(word)):
+        if word not in COMMANDS and not word.startswith("-") and (advice := _advice(word)):
             raise click.UsageError(f"{word} is not a command. {advice}", ctx)
         if word not in COMMANDS and not word.startswith("-"):
             raise click.exceptions.NoSuchCommand(word, possibilities=COMMANDS, ctx=ctx)
@@ -71,7 +71,7 @@ def load(name: str) -> click.Command:
     return command
 
 
-def _meant(word: str) -> str:
+def _advice(word: str) -> str:
     """What to type instead of ``word``, if it is a file or a run directory; else empty."""
     from batcher.commands.run_argument import is_run
 

@@ -47,9 +47,9 @@ Exit code 0 when nothing is bad, else 3."""
 @optional_run_argument
 @service_options
 @json_option
-def doctor(run_dir: str | None, as_json: bool, **given: Any) -> int:
+def doctor(run_dir: Path | None, as_json: bool, **given: Any) -> int:
     """Check token, service, clock, disk, fonts and versions; in RUN, what needs you. Costs nothing, changes nothing."""
-    folder = Path(run_dir) if run_dir else Path()
+    folder = run_dir or Path()
     checks = [*_versions(), *_disk(folder), _fonts()]
     if given["simulate"]:
         checks.append(Check("service", "ok", "the simulator: no token and no network needed"))

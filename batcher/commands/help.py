@@ -6,7 +6,7 @@ from shutil import get_terminal_size
 import click
 
 from batcher.commands import manual
-from batcher.commands.printing import say
+from batcher.commands.printing import say, table
 
 WIDEST = 100  # columns of text
 
@@ -35,7 +35,7 @@ def help_command(ctx: click.Context, topic: str | None) -> int:
         return 0
     text = manual.read(topic)
     if text is not None:
-        _show(manual.shown(text, min(WIDEST, _width())))
+        _show(manual.shown(text, min(WIDEST, get_terminal_size().columns)))
     elif command := _group(ctx).get_command(ctx, topic):
         click.echo(command.get_help(click.Context(command, ctx.find_root(), topic)))
     else:
@@ -45,17 +45,11 @@ def help_command(ctx: click.Context, topic: str | None) -> int:
 
 
 def _contents() -> str:
-    pages = manual.pages()
-    widest = max((len(page.name) for page in pages), default=0)
-    lines = [f"  {page.name.ljust(widest)}  {page.title}" for page in pages]
+    lines = table([(page.name, page.title) for page in manual.pages()], "  ")
     return "\n".join(["Topics of the manual, to read with `batcher help TOPIC`:", "", *lines, "", _COMMANDS])
 
 
 _COMMANDS = "For the flags of a command: `batcher help COMMAND`. For all commands: `batcher --help`."
-
-
-def _width() -> int:
-    return get_terminal_size().columns
 
 
 def _show(text: str) -> None:

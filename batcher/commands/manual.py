@@ -17,11 +17,10 @@ _BULLET = re.compile(r"(\s*)([-*]|\d+\.) ")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page. name: the topic to type. title: the first heading. summary: the first sentence below it."""
+    """A page. name: the topic to type. title: the first heading."""
 
     name: str
     title: str
-    summary: str
 
 
 def pages() -> list[Page]:
@@ -37,10 +36,7 @@ def read(name: str) -> str | None:
 
 def _page(path: Path) -> Page:
     text = re.sub(r"<!--.*?-->", "", path.read_text("utf-8"), flags=re.DOTALL)
-    title, _, rest = text.strip().partition("\n")
-    paragraph = " ".join(rest.strip().partition("\n\n")[0].split())
-    sentence = re.split(r"(?<=[.:]) ", _inline(paragraph), maxsplit=1)[0].rstrip(".:")
-    return Page(path.stem, title.removeprefix("# "), sentence)
+    return Page(path.stem, text.strip().partition("\n")[0].removeprefix("# "))
 
 
 def shown(markdown: str, width: int) -> str:

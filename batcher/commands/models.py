@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.commands.options import collect, service_options
-from batcher.commands.printing import json_option, say, say_json
+from batcher.commands.printing import json_option, say, say_json, table
 from batcher.commands.values import complete_model_word
 from batcher.core.errors import AccountError, ServiceError, UsageError
 from batcher.core.job import utc
@@ -114,9 +114,7 @@ def _date(catalogue: "Catalogue") -> str | None:
 def _listed(matches: "list[Model]", of: int) -> list[str]:
     rows = [("model", "task", "price")]
     rows += [(model.model_id, ", ".join(model.tasks), _price(model)) for model in matches]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
-    return [*(lines if matches else []), f"{len(matches):,} of {show_count(of, 'model')}"]
+    return [*(table(rows) if matches else []), f"{len(matches):,} of {show_count(of, 'model')}"]
 
 
 def _price(model: "Model") -> str:
@@ -143,9 +141,7 @@ def _described(model: "Model") -> list[str]:
     if model.schema is None:
         return [*lines, "The catalogue gives no inputs for it: a manifest's keys are sent as they are."]
     inputs = inputs_of(model.schema)
-    widest = max((len(one.key) for one in inputs), default=0)
-    lines.append("inputs, as keys of a manifest:")
-    lines += [f"  {one.key:<{widest}}  {one.words}" for one in inputs]
+    lines += ["inputs, as keys of a manifest:", *table([(one.key, one.words) for one in inputs], "  ")]
     return [*lines, *(f"note: {note}" for note in model.schema.notes)]
 
 

@@ -26,13 +26,12 @@ and are part of the run from then on: the next `batcher run` makes them."""
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would add.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; asks nothing, so it needs --yes or --dry-run.")
-def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
+def more(run_dir: Path, seeds: int, where: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Add N drawn seeds to each group of RUN that has no picked image; shows jobs and cost, then asks."""
     from batcher.export.more import add, plan_more
 
-    folder = Path(run_dir)
-    plan = plan_more(folder, seeds, where)
-    facts = plan.as_json(folder)
+    plan = plan_more(run_dir, seeds, where)
+    facts = plan.as_json(run_dir)
     if not as_json:
         say("\n".join(plan.words()))
     if not dry_run:
@@ -43,7 +42,7 @@ def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, 
             )
         facts["added"] = yes or click.confirm("Add them?")
         if facts["added"]:
-            add(folder, plan)
+            add(run_dir, plan)
     if as_json:
         say_json(facts)
     elif facts["added"]:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -21,6 +22,13 @@ def say(text: str) -> None:
     """Print an answer of several lines. Its words may come from files or the service, so they are escaped."""
     safe = _UNSAFE.sub(_escape, text)
     _print("\n".join(part for line in safe.splitlines() for part in folded(line)))
+
+
+def table(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
+    """Rows as lines, with the cells of each column below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return [indent + "  ".join(row).rstrip() for row in cells]
 
 
 def say_json(facts: Any) -> None:

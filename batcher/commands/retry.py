@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from batcher.commands.options import flag
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import run_argument
 from batcher.core.job import MISSING, RETRIED
@@ -28,39 +29,24 @@ Then run the same `batcher run` again."""
     "states",
     type=click.Choice((*RETRIED, MISSING)),
     multiple=True,
+    default=("failed",),
     help="Jobs in this state; missing: done, but an image is missing or damaged.  [default: failed]",
 )
-@click.option(
-    "--cause",
-    "causes",
-    multiple=True,
-    metavar="KIND",
-    help="Only failures with this cause, as `batcher status` shows it.",
-)
-@click.option(
-    "--job",
-    "jobs",
-    multiple=True,
-    metavar="JOB",
-    help="Only this job: its key or the start of it, its prompt id, or its image.",
-)
+@flag("--cause causes", "KIND", "Only failures with this cause, as `batcher status` shows it.", multiple=True)
+@flag("--job jobs", "JOB", "Only this job: its key or the start of it, its prompt id, or its image.", multiple=True)
 @click.option("--resubmit", is_flag=True, help="Also submit again what could be collected free (pays again).")
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @json_option
-def retry(run_dir: str, as_json: bool, **given: Any) -> int:
+def retry(run_dir: Path, as_json: bool, **given: Any) -> int:
     """Reopen failed (default), cancelled or in-doubt jobs, and say what that may cost."""
     from batcher.runner.reopening import Reopen, reopen, words
 
-    which = Reopen(
-        states=given["states"] or ("failed",), causes=given["causes"], jobs=given["jobs"], resubmit=given["resubmit"],
-        dry_run=given["dry_run"],
-    )  # fmt: skip
-    facts = reopen(Path(run_dir), which)
+    facts = reopen(run_dir, Reopen(**given))
     say_json(facts) if as_json else say("\n".join([*words(facts), *_rest(facts)]))
     return 0
 
 
-def _meant(cause: str, facts: dict[str, Any]) -> str:
+def _near(cause: str, facts: dict[str, Any]) -> str:
     near = nearest(cause, [name for name in facts["left_by_cause"] if name not in RETRIED])
     return f": did you mean {near}?" if near else ""
 
@@ -73,7 +59,7 @@ def _rest(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{show_count(facts['left'], 'job')} left alone ({kinds})")
     states = " or ".join(facts["states"]).replace("_", " ")
     lines += [
-        f"no {states} job has the cause {printable(cause)}{_meant(cause, facts)}"
+        f"no {states} job has the cause {printable(cause)}{_near(cause, facts)}"
         for cause in facts["causes_without_a_job"]
     ]
     if not facts["reopened"] and not facts["collected_again"]:

@@ -18,35 +18,6 @@ RUNS = Path("runs")  # where `batcher run` makes run directories
 STATE = "state.db"
 
 
-def run_argument(command: F) -> F:
-    """Give a command its ``run_dir``, a text. Without RUN it is the newest run, with a note."""
-    return _argument("run_dir", "[RUN]", lambda given: str(_there(given)) if given else str(said_newest()))(command)
-
-
-def optional_run_argument(command: F) -> F:
-    """The same; ``run_dir`` is None without RUN."""
-    return _argument("run_dir", "[RUN]", lambda given: str(_there(given)) if given else None)(command)
-
-
-def runs_argument(command: F) -> F:
-    """The same for a command that takes several: ``run_dirs``, a tuple of paths."""
-    return _argument("run_dirs", "[RUN]...", lambda given: found_runs(given) or (said_newest(),), nargs=-1)(command)
-
-
-def optional_runs_argument(command: F) -> F:
-    """The same; without RUN, ``run_dirs`` is empty and means all runs."""
-    return _argument("run_dirs", "[RUN]...", found_runs, nargs=-1)(command)
-
-
-def _argument(name: str, metavar: str, resolved: Callable[[Any], Any], nargs: int = 1) -> Callable[[F], F]:
-    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:  # noqa: ARG001  click's
-        return value if ctx.resilient_parsing else resolved(value)
-
-    return click.argument(
-        name, metavar=metavar, nargs=nargs, required=False, callback=callback, shell_complete=complete_runs
-    )
-
-
 def found_runs(names: Iterable[str]) -> tuple[Path, ...]:
     """``found_run`` for each. Raises UsageError for one that does not exist."""
     return tuple(map(_there, names))
@@ -133,3 +104,21 @@ def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -
     """Run directories for a shell: those below ``runs/`` first, and any folder."""
     runs = [CompletionItem(str(path)) for path in runs_here() if str(path).startswith(incomplete)]
     return runs or [CompletionItem(incomplete, type="dir")]
+
+
+def _argument(name: str, metavar: str, resolved: Callable[[Any], Any], nargs: int = 1) -> Callable[[F], F]:
+    """A decorator that gives a command its run directory, or a tuple of several. resolved: paths of what was typed."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:  # noqa: ARG001  click's
+        return value if ctx.resilient_parsing else resolved(value)
+
+    return click.argument(
+        name, metavar=metavar, nargs=nargs, required=False, callback=callback, shell_complete=complete_runs
+    )
+
+
+# Without RUN: the newest run, with a note; or nothing, which means no run, or all runs.
+run_argument = _argument("run_dir", "[RUN]", lambda given: _there(given) if given else said_newest())
+optional_run_argument = _argument("run_dir", "[RUN]", lambda given: _there(given) if given else None)
+runs_argument = _argument("run_dirs", "[RUN]...", lambda given: found_runs(given) or (said_newest(),), nargs=-1)
+optional_runs_argument = _argument("run_dirs", "[RUN]...", found_runs, nargs=-1)

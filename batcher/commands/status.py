@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.printing import json_option, say, say_json
+from batcher.commands.printing import json_option, say, say_json, table
 from batcher.commands.run_argument import RUNS, optional_runs_argument, runs_here
 from batcher.core.errors import BatcherError
 from batcher.core.units import show_bytes, show_count, show_rate, show_usd
@@ -36,7 +36,7 @@ def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
 
     if not run_dirs:
         runs = _listed()
-        say_json({"runs": runs}) if as_json else say(_table(runs))
+        say_json({"runs": runs}) if as_json else say(_list(runs))
         return 0
     with joined(run_dirs) as whole:
         facts = standing.of(whole.path) if len(whole.runs) == 1 else standing.together(whole)
@@ -44,7 +44,7 @@ def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
     if as_json:
         say_json(facts)
     else:
-        say("\n".join([*([_table(facts["runs"]), ""] if "runs" in facts else []), _words(facts)]))
+        say("\n".join([*([_list(facts["runs"]), ""] if "runs" in facts else []), _words(facts)]))
     return 0
 
 
@@ -108,14 +108,10 @@ def _listed() -> list[dict[str, Any]]:
     return runs
 
 
-def _table(runs: Sequence[dict[str, Any]]) -> str:
+def _list(runs: Sequence[dict[str, Any]]) -> str:
     if not runs:
         return f"There is no run below {RUNS}/ yet. Start one: batcher run jobs/quickstart.yaml --simulate"
-    rows = [("run", "done", "state", "spent"), *map(_row, runs)]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return "\n".join(table([("run", "done", "state", "spent"), *map(_row, runs)]))
 
 
 def _row(facts: dict[str, Any]) -> tuple[str, str, str, str]:

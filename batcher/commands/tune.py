@@ -31,11 +31,11 @@ It takes effect within a second, and wins over the flags of a later start."""
 @click.option("--drain", is_flag=True, help="Finish what is at the service, then end the run.")
 @flag("--reason", "TEXT", "Why, for the record.")
 @json_option
-def tune(run_dir: str, as_json: bool, **given: Any) -> int:
+def tune(run_dir: Path, as_json: bool, **given: Any) -> int:
     """Change a going run: rate, budget, deadline, pause. If no run is going, the next one starts with it."""
     from batcher.runner.tuning import tune as ask
 
-    facts = ask(Path(run_dir), **given)
+    facts = ask(run_dir, **given)
     say_json(facts) if as_json else say(_words(facts))
     return 0
 

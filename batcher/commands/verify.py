@@ -117,9 +117,8 @@ def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[s
 
 def _sum(prices: Iterable[float | None]) -> float | None:
     """The sum; None if a price is unknown."""
-    all_prices = list(prices)
-    known_prices = [price for price in all_prices if price is not None]
-    return round(sum(known_prices), 6) if len(known_prices) == len(all_prices) else None
+    every = list(prices)
+    return None if None in every else round(sum(filter(None, every)), 6)
 
 
 def _words(facts: dict[str, Any]) -> str:

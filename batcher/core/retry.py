@@ -1,6 +1,6 @@
 """When to try again, as data and arithmetic. Pure: the random draw and the time are arguments.
 
-A wait is drawn from ``[cap * (1 - jitter), cap]`` with ``cap = min(wait_max, wait_initial * wait_base ** n)``. So waits
+A wait is drawn from ``[cap * (1 - jitter), cap]`` with ``cap = min(wait_max, wait_initial * 2 ** n)``. So waits
 differ even at the maximum, and a thousand jobs don't retry at the same instant. A ``Retry-After`` replaces
 the formula; jitter is added to it, never subtracted.
 """
@@ -19,7 +19,6 @@ class RetryPolicy:
     attempts: int | None
     wait_initial: float
     wait_max: float
-    wait_base: float = 2.0
     jitter: float = 0.5
 
 
@@ -42,7 +41,7 @@ def decide(policy: RetryPolicy, failures: int, draw: float, *, asked: float | No
     if policy.attempts is not None and failures >= policy.attempts:
         return None
     exponent = min(failures - 1, 64)  # beyond this every float is at the cap anyway
-    cap = min(policy.wait_max, policy.wait_initial * policy.wait_base**exponent)
+    cap = min(policy.wait_max, policy.wait_initial * 2.0**exponent)
     wait = cap * (1.0 - policy.jitter * draw)
     if asked is not None:
         wait = min(asked, MOST_PATIENCE) + policy.jitter * draw * min(cap, 1.0)
@@ -58,17 +57,15 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     with suppress(ValueError, OverflowError):
         sent = parsedate_to_datetime(headers.get("Date", ""))
         now = now if sent.tzinfo is None else sent.timestamp()
-    return parse_retry_after(headers.get("Retry-After"), now)
+    return parse_retry_after(headers["Retry-After"], now)
 
 
-def parse_retry_after(value: str | None, now: float) -> float | None:
+def parse_retry_after(value: str, now: float) -> float | None:
     """Seconds to wait from a ``Retry-After`` header (RFC 9110 10.2.3): whole seconds or an HTTP-date.
 
-    now: Unix seconds. None for a missing or unreadable header; a date in the past is 0, and nothing is over
+    now: Unix seconds. None for an unreadable one; a date in the past is 0, and nothing is over
     ``MOST_PATIENCE``.
     """
-    if value is None:
-        return None
     text = value.strip()
     if text.isascii() and text.isdigit():
         return min(float(text), MOST_PATIENCE) if len(text) < 10 else MOST_PATIENCE

@@ -108,7 +108,7 @@ def test_an_unreadable_retry_after_is_none_at_all(text: str) -> None:
 
 
 def test_a_missing_retry_after_is_none() -> None:
-    assert parse_retry_after(None, NOW) is None
+    assert retry_after({}, NOW) is None
 
 
 @pytest.mark.parametrize("text", ["3601", "999999999", "9" * 5000, "Fri, 31 Dec 9999 23:59:59 GMT"])
