@@ -35,11 +35,11 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str | No
     return None
 
 
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """How to fix an unknown name: the near one, else what there is."""
+def suggestion(name: str, names: Iterable[str], *, quote: str = "`{}`") -> str:
+    """How to fix an unknown name: the near one, else what there is. quote: how a name stands in the message."""
     candidates = list(names)
     if (near := nearest(name, candidates)) is not None:
-        return f"did you mean `{printable(near)}`?"
+        return f"did you mean {quote.format(printable(near))}?"
     if not candidates:
         return "remove it"
     return f"use one of {', '.join(printable(candidate) for candidate in candidates[:_MOST_NAMED])}"
