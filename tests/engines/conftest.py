@@ -1,7 +1,7 @@
-"""A real Ray cluster of two nodes, with its dashboard, for the tests that want one; and a service for every run."""
+"""A real Ray cluster, with its dashboard, for the tests that want one; and a service for every run."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,22 +14,25 @@ from tests.support.simulator_process import service
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[tuple[contextlib.ExitStack, list[RayCluster]]]:
+def going() -> Iterator[Callable[[], RayCluster]]:
+    """Gives the cluster of all these tests; a new one after the test that ends it."""
+    if find_spec("ray") is None:
+        lacks("ray", "the extra `ray` is not installed: no cluster to test with")
+    clusters: list[RayCluster] = []
     with contextlib.ExitStack() as stack:
-        yield stack, []
+
+        def cluster() -> RayCluster:
+            if not clusters or clusters[-1].ended:
+                has_dashboard = find_spec("aiohttp_cors") is not None
+                clusters.append(stack.enter_context(ray_cluster(dashboard=has_dashboard)))
+            return clusters[-1]
+
+        yield cluster
 
 
 @pytest.fixture
-def ray(running: tuple[contextlib.ExitStack, list[RayCluster]]) -> RayCluster:
-    """The cluster of all these tests; a new one after the test that ends it."""
-    if find_spec("ray") is None:
-        lacks("ray", "the extra `ray` is not installed: no cluster to test with")
-    stack, clusters = running
-    if not clusters or clusters[-1].ended:
-        cluster = stack.enter_context(ray_cluster(cpus=0, dashboard=find_spec("aiohttp_cors") is not None))
-        cluster.add_node()
-        clusters.append(cluster)  # not before it is whole
-    return clusters[-1]
+def ray(going: Callable[[], RayCluster]) -> RayCluster:
+    return going()
 
 
 @pytest.fixture(scope="session")

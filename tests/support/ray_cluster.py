@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 STORE = 80 << 20  # bytes of Ray's object store, of which nothing is used
+WITHOUT = {"no_monitor": True, "include_log_monitor": False}  # what adds nodes, and what gives logs to a terminal
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 
@@ -55,13 +56,13 @@ class RayCluster:
 
 @contextmanager
 def ray_cluster(cpus: int = 2, *, dashboard: bool = False) -> Iterator[RayCluster]:
-    """One node with so many CPUs; 0 for a head that others are added to. dashboard: it needs ``ray[default]``."""
+    """One node with so many CPUs. dashboard: it needs ``ray[default]``."""
     before = {name: os.environ.get(name) for name in QUIET}
     os.environ.update(QUIET)
     from ray.cluster_utils import Cluster  # noqa: PLC0415  an extra, and half a second
 
     head = {"num_cpus": cpus, "object_store_memory": STORE, "include_dashboard": dashboard, "dashboard_port": 0}
-    cluster = _in_three_tries(lambda: Cluster(initialize_head=True, head_node_args=head))
+    cluster = _in_three_tries(lambda: Cluster(initialize_head=True, head_node_args=head | WITHOUT))
     found = RayCluster(cluster.address, cluster)
     try:
         yield found
