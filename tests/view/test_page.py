@@ -197,7 +197,7 @@ def test_what_failed_is_a_tile_with_its_cause_and_a_retry_that_asks_first(page: 
     tile = page.locator('.tile[data-state="f"]')
     assert "content policy: refused by the filter" in tile.inner_text()
     tile.get_by_role("button", name="Retry").click()
-    page.get_by_text("1 job would be submitted again").wait_for()
+    page.get_by_text("1 job would be reopened: submitted again").wait_for()
     assert "$0.02" in page.locator("dialog[open]").inner_text()
     assert page.locator("dialog[open]").get_by_text("5", exact=True).is_visible()  # which one it is
     assert "batcher retry" in page.locator("dialog[open] code").inner_text()
