@@ -136,10 +136,7 @@ class Bucket(Objects):
                 return
             except exceptions.AlreadyExistsError:
                 pass
-        try:
-            theirs = json.loads(self.get(OWNER) or b"{}").get("run")
-        except (ValueError, AttributeError):
-            theirs = None
+        theirs = self._text_of(OWNER, "run")
         if theirs != owner:
             raise UsageError(
                 f"{self.url} has the images of another run ({one_line(str(theirs), 80)})",
@@ -179,7 +176,7 @@ class Bucket(Objects):
             data = content if isinstance(content, bytes) else content.read_bytes()
             if present is not None and present[0] == data:
                 return False
-            if self._owner(path) not in {None, job}:
+            if self._text_of(f"{path}.json", "job") not in {None, job}:
                 raise Taken(job)
             self._replace(key, data, "create" if present is None else present[1])
         return False
@@ -196,14 +193,14 @@ class Bucket(Objects):
                 hint="Let one program write there at a time, and run the same command again. Nothing is paid twice.",
             ) from None
 
-    def _owner(self, path: str) -> str | None:
-        """The job whose sidecar is at ``path``, None if there is none or it can't be read."""
+    def _text_of(self, key: str, name: str) -> str | None:
+        """A text in an object that is JSON, by its name; None if there is none, or it can't be read."""
         try:
-            sidecar = json.loads(self.get(f"{path}.json") or b"null")
+            facts = json.loads(self.get(key) or b"null")
         except ValueError:
             return None
-        job = sidecar.get("job") if isinstance(sidecar, dict) else None
-        return job if isinstance(job, str) else None
+        text = facts.get(name) if isinstance(facts, dict) else None
+        return text if isinstance(text, str) else None
 
 
 class BucketReader(SafeReader):

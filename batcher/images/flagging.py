@@ -88,7 +88,7 @@ def flagged(connection: sqlite3.Connection, measures: Measures) -> Flagged:
         key, prompt, seed, asked = _group(row.model, row.inputs)
         images.append(
             Candidate(
-                job=row.key, output_index=row.output_index, sha256=row.sha256, group=key, prompt=prompt, seed=seed,
+                place=(row.key, row.output_index), sha256=row.sha256, group=key, prompt=prompt, seed=seed,
                 asked=asked, width=row.width, height=row.height, look=look,
             )
         )  # fmt: skip

@@ -39,12 +39,12 @@ class Look:
 class Candidate:
     """An image to be flagged, and what was asked for.
 
-    group: equal for jobs that differ in nothing but seed and copy. seed: as text. asked: width / height as asked for,
-    None if the job does not say. width, height: pixels. look: None if the image was not measured.
+    place: job key and output index. group: equal for jobs that differ in nothing but seed and copy. seed: as text.
+    asked: width / height as asked for, None if the job does not say. width, height: pixels. look: None if the image was
+    not measured.
     """
 
-    job: str
-    output_index: int
+    place: tuple[str, int]
     sha256: str
     group: str
     prompt: str
@@ -53,10 +53,6 @@ class Candidate:
     width: int | None
     height: int | None
     look: Look | None
-
-    @property
-    def place(self) -> tuple[str, int]:
-        return self.job, self.output_index
 
 
 def look(image: Image.Image) -> Look:
@@ -99,7 +95,7 @@ def _alone(image: Candidate) -> set[Flag]:
 
 def _meaning(one: Candidate, other: Candidate) -> set[Flag]:
     """What it means that these two are equal, by what was asked for."""
-    if one.job == other.job or (one.group == other.group and one.seed == other.seed):
+    if one.place[0] == other.place[0] or (one.group == other.group and one.seed == other.seed):
         return set()
     if one.group == other.group:
         return {Flag.SEED_IGNORED}

@@ -112,7 +112,7 @@ class MediaLinks:
         """The place or the bucket that its object is in, and its name there."""
         place = self._target(content)
         assert place is not None, "prepare comes first"
-        if content.version is None and self._place is not None and place.startswith(f"{self._place}/"):
+        if content.version is None and self._place is not None:
             return storage.objects(self._place), place.removeprefix(f"{self._place}/")
         return object_at(place)
 

@@ -17,7 +17,7 @@ PROMPTS = [f"{colour} {thing}" for colour in ("red", "blue", "old", "tiny") for 
 def candidate(number: int, content: bytes, **inputs: Any) -> Candidate:
     image = Image.open(io.BytesIO(content))
     return Candidate(
-        job=f"{number:032x}", output_index=0, sha256=sha256(content).hexdigest(), group=group_key("m", inputs),
+        place=(f"{number:032x}", 0), sha256=sha256(content).hexdigest(), group=group_key("m", inputs),
         prompt=str(inputs.get("prompt")), seed=str(inputs.get("seed", "")), asked=16 / 9, width=image.width,
         height=image.height, look=look(image),
     )  # fmt: skip
@@ -98,7 +98,7 @@ def test_ten_thousand_equal_looks_are_judged_without_comparing_all_pairs() -> No
     plain = candidate(0, image_file({"prompt": "a kite", "seed": 1}), prompt="a kite")
     import dataclasses  # noqa: PLC0415
 
-    every = [dataclasses.replace(plain, job=f"{n:032x}", sha256=str(n), seed=str(n)) for n in range(10_000)]
+    every = [dataclasses.replace(plain, place=(f"{n:032x}", 0), sha256=str(n), seed=str(n)) for n in range(10_000)]
     found = flags(every)
     assert len(found) == 10_000
     assert all(Flag.SEED_IGNORED in words for words in found.values())
