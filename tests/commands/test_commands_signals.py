@@ -24,8 +24,8 @@ LEFT = {"state.db", "images", "records.jsonl", "failures.jsonl", "report.json"}
 
 
 def started(shell: Shell, *words: str, before: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
-    """A run of 200 jobs at 10 a second, of which one is done."""
-    shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(200)))
+    """A run of 120 jobs at 10 a second, of which one is done."""
+    shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(120)))
     command = [*before, *RUN, "--rate", "10/s", *words]
     process = subprocess.Popen(
         command, cwd=shell.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -79,7 +79,7 @@ def test_a_run_under_timeout_writes_its_summary(shell: Shell) -> None:
 @pytest.mark.parametrize("end", [["kill-session", "-t", "night"], ["kill-server"]])
 def test_a_run_whose_terminal_is_closed_writes_its_report_and_can_be_resumed(shell: Shell, end: list[str]) -> None:
     server = ["tmux", "-L", f"batcher-test-{os.getpid()}"]  # our own, nobody else's
-    shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(200)))
+    shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(120)))
     command = shlex.join([*RUN[:-1], "auto", "--rate", "10/s"])
     subprocess.run(
         [*server, "new-session", "-d", "-s", "night", "-x", "80", "-y", "24", command], cwd=shell.folder, check=True
@@ -93,7 +93,7 @@ def test_a_run_whose_terminal_is_closed_writes_its_report_and_can_be_resumed(she
         shown = subprocess.run(
             [*server, "capture-pane", "-p", "-t", "night"], capture_output=True, text=True, check=True
         )
-        assert "/200 done" in shown.stdout
+        assert "/120 done" in shown.stdout
     finally:
         subprocess.run([*server, *end], check=True)
     deadline = time.monotonic() + 30
@@ -106,7 +106,7 @@ def test_a_run_whose_terminal_is_closed_writes_its_report_and_can_be_resumed(she
     assert (report["exit_code"], report["stopped_by"]) == (130, "interrupted")
     assert "interrupted" in shell("status", "runs/p").out
     again = shell("run", "runs/p", "--rate", "500/s", "--progress", "none", "--json")
-    assert (again.json["done"], again.json["submits_total"]) == (200, 200)
+    assert (again.json["done"], again.json["submits_total"]) == (120, 120)
 
 
 @pytest.mark.slow
@@ -142,13 +142,13 @@ def test_signals_without_end_leave_at_once_and_lose_nothing(shell: Shell) -> Non
     assert "Traceback" not in err
     assert (shell.folder / "runs" / "p" / "report.json").exists()
     again = shell("run", "runs/p", "--rate", "500/s", "--progress", "none", "--json")
-    assert again.json["done"] == 200
-    assert again.json["submits_total"] == 200
+    assert again.json["done"] == 120
+    assert again.json["submits_total"] == 120
 
 
 def test_after_a_sigterm_a_long_command_at_the_end_is_left_to_itself_in_time(shell: Shell) -> None:
     command = [*RUN, "--rate", "10/s", "--on-end", "echo $$ >began; exec sleep 60"]
-    shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(200)))
+    shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(120)))
     with (shell.folder / "err").open("w") as err:  # a pipe would stay open for as long as the command lives
         process = subprocess.Popen(
             command, cwd=shell.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err

@@ -40,8 +40,9 @@ def test_a_long_sleep_with_answers_waiting_in_the_sockets_puts_nothing_in_doubt(
     with service(tmp_path, "latency: 0.5\nfaults:\n  - {where: submit, kind: slow, seconds: 1.0}\n") as origin:
         going = subprocess.Popen(
             [
-                sys.executable, "-c", SHORT, "run", "jobs.txt", "-o", "run", "--base-url", f"{origin}/v1",
-                "--trust-host", "127.0.0.1", "--rate", "20/s", "--in-flight", "60", "--progress", "none", "--json",
+                sys.executable, "-m", "tests.support.patched", SHORT, "run", "jobs.txt", "-o", "run", "--base-url",
+                f"{origin}/v1", "--trust-host", "127.0.0.1", "--rate", "20/s", "--in-flight", "60",
+                "--progress", "none", "--json",
             ],
             cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},

@@ -19,6 +19,7 @@ from tests.support.lost_disk import LostDisk, lost_disk
 from tests.support.simulator_process import service
 
 JOBS = 30
+PATCHED = ("-m", "tests.support.patched")
 QUICK = "latency: 0.1\nimage_bytes: 20000\n"
 SLOW = f"{QUICK}faults:\n  - {{where: submit, kind: slow, seconds: 2, skip: 3, count: {JOBS}}}\n"
 
@@ -95,7 +96,7 @@ entry()
 @pytest.mark.parametrize("desk", [SLOW], indirect=True, ids=["slow"])
 def test_a_disk_that_dies_with_answers_on_their_way_costs_no_id(desk: Desk, disk: LostDisk) -> None:
     run = disk.place / "run"
-    going = desk.start(run, "-c", FEW_TRIES)
+    going = desk.start(run, *PATCHED, FEW_TRIES)
     desk.until_in_the_air(going)
     disk.die()
     out, complained = going.communicate(timeout=120)
@@ -114,7 +115,7 @@ def test_a_disk_that_dies_with_answers_on_their_way_costs_no_id(desk: Desk, disk
 @pytest.mark.parametrize("desk", [SLOW], indirect=True, ids=["slow"])
 def test_a_disk_that_stays_full_costs_no_id(desk: Desk, small_disk: Path) -> None:  # noqa: F811
     run = small_disk / "run"
-    going = desk.start(run, "-c", FEW_TRIES)
+    going = desk.start(run, *PATCHED, FEW_TRIES)
     desk.until_in_the_air(going)
     with (small_disk / "filler").open("ab", buffering=0) as filler:
         while going.poll() is None:  # the ballast, too
@@ -149,7 +150,7 @@ def test_a_machine_that_gives_no_more_threads_ends_the_run_with_73_and_nothing_i
     desk: Desk, threads: int
 ) -> None:
     run = desk.folder / "run"
-    going = desk.start(run, "-c", NO_THREADS, str(threads))
+    going = desk.start(run, *PATCHED, NO_THREADS, str(threads))
     _, complained = going.communicate(timeout=120)
     assert going.returncode in ({73} if threads < 2 else {0, 73}), complained
     assert "Traceback" not in complained
@@ -175,7 +176,7 @@ entry()
 @pytest.mark.parametrize("images", [0, 15])
 def test_a_decoder_that_gets_no_memory_ends_the_run_with_73_and_nothing_is_lost(desk: Desk, images: int) -> None:
     run = desk.folder / "run"
-    going = desk.start(run, "-c", NO_DECODER, str(images))
+    going = desk.start(run, *PATCHED, NO_DECODER, str(images))
     out, complained = going.communicate(timeout=120)
     assert (going.returncode, "not enough memory" in out) == (73, True), out + complained
     assert "Traceback" not in complained

@@ -4,12 +4,14 @@ How long it took is printed (``pytest -s``); the bound only tells a stop from a 
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +23,6 @@ import pytest
 
 from batcher.commands.signals import ONE
 from batcher.runner.stop import CANCELS, GRACE
-from tests.support.quick_start import own_interpreter
 from tests.support.rude_server import RudeServer, answer, serving
 from tests.support.simulator_process import service
 
@@ -31,11 +32,10 @@ HANGS = 60.0  # seconds
 
 def start(folder: Path, manifest: str, *flags: str, stdin: Any = subprocess.DEVNULL) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "batcher", "run", manifest, "-o", str(folder / "run"), *flags]
-    with own_interpreter():
-        return subprocess.Popen(
-            command, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+    return subprocess.Popen(
+        command, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
 
 
 def interrupted(going: "subprocess.Popen[str]") -> tuple[str, str]:
@@ -53,45 +53,40 @@ def interrupted(going: "subprocess.Popen[str]") -> tuple[str, str]:
     return out, complained
 
 
-def asleep(going: "subprocess.Popen[str]") -> None:
-    """Until it waits for something: its processor time stands still."""
-    until, before = time.monotonic() + 60, -1
-    while time.monotonic() < until:
+def unread(stream: int) -> int:
+    """Bytes."""
+    return int.from_bytes(fcntl.ioctl(stream, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def until_read(going: "subprocess.Popen[str]", stream: int) -> None:
+    """Until it has read all that was written, and waits for more."""
+    until = time.monotonic() + HANGS
+    while unread(stream):
         assert going.poll() is None, going.communicate()
-        spent = sum(int(word) for word in Path(f"/proc/{going.pid}/stat").read_text().rpartition(")")[2].split()[11:13])
-        if spent == before and spent > 10:
-            return
-        before = spent
-        time.sleep(0.5)
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 @contextmanager
-def a_pipe() -> Iterator[tuple[int, Callable[[bytes], object]]]:
-    reading, writing = os.pipe()
+def a_line(make: Callable[[], tuple[int, int]]) -> Iterator[int]:
+    """The end to read from, at which the line has arrived."""
+    ours, theirs = make()
+    os.write(ours, b"a kite\n")
+    while not unread(theirs):
+        time.sleep(0.01)
     try:
-        yield reading, lambda text: os.write(writing, text)
-    finally:
-        os.close(reading)
-        os.close(writing)
-
-
-@contextmanager
-def a_terminal() -> Iterator[tuple[int, Callable[[bytes], object]]]:
-    ours, theirs = pty.openpty()
-    try:
-        yield theirs, lambda text: os.write(ours, text)
+        yield theirs
     finally:
         os.close(ours)
         os.close(theirs)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("source", [a_pipe, a_terminal])
-def test_a_manifest_that_never_ends_is_left_at_the_first_ctrl_c(tmp_path: Path, source: Any) -> None:
-    with source() as (stdin, write):
+@pytest.mark.parametrize("make", [lambda: os.pipe()[::-1], pty.openpty], ids=["a_pipe", "a_terminal"])
+def test_a_manifest_that_never_ends_is_left_at_the_first_ctrl_c(tmp_path: Path, make: Any) -> None:
+    with a_line(make) as stdin:
         going = start(tmp_path, "-", "--simulate", stdin=stdin)
-        write(b"a kite\n")
-        asleep(going)
+        until_read(going, stdin)
         interrupted(going)
 
 
@@ -117,9 +112,9 @@ def test_a_pipe_that_never_ends_in_place_of_a_file_is_left_or_refused(tmp_path: 
             except OSError:
                 time.sleep(0.05)
         if going.poll() is None:
-            if writing is not None:
-                os.write(writing, b"a kite\n")
-            asleep(going)
+            assert writing is not None
+            os.write(writing, b"a kite\n")
+            until_read(going, writing)
             interrupted(going)
         else:
             assert going.returncode in {64, 65}, going.communicate()
@@ -136,10 +131,7 @@ def test_reads_that_are_refused_for_ten_minutes_do_not_hold_up_a_ctrl_c(tmp_path
     with service(tmp_path, f"latency: 0.1\nfaults:\n{refused}") as origin:
         flags = ("--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--progress", "none")
         going = start(tmp_path, "p.txt", *flags)
-        while not _submitted(origin):
-            assert going.poll() is None
-            time.sleep(0.1)
-        asleep(going)
+        until_called(going, origin, "result", 1)
         interrupted(going)
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["at_service"] >= 1
@@ -155,18 +147,23 @@ def test_cancels_and_submits_that_are_not_answered_do_not_hold_up_a_ctrl_c(tmp_p
     with service(tmp_path, f"latency: 200\nfaults:\n{slow}") as origin:
         flags = ("--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--progress", "lines")
         going = start(tmp_path, "p.txt", "--cancel-on-interrupt", *flags)
-        while _submitted(origin) < 6:
-            assert going.poll() is None
-            time.sleep(0.1)
+        until_called(going, origin, "submit", 6)
         _, complained = interrupted(going)
     assert f"get up to {GRACE - CANCELS:.0f} s to finish" in complained
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert (report["at_service"], report["in_doubt"] >= 1) == (4, True)
 
 
-def _submitted(origin: str) -> int:
+def stats(origin: str) -> dict[str, Any]:
     with urlopen(f"{origin}/_simulator/stats", timeout=30) as answer:
-        return int(json.load(answer)["submits_accepted"])
+        facts: dict[str, Any] = json.load(answer)
+    return facts
+
+
+def until_called(going: "subprocess.Popen[str]", origin: str, place: str, count: int) -> None:
+    while stats(origin)["calls"].get(place, 0) < count:
+        assert going.poll() is None, going.communicate()
+        time.sleep(0.05)
 
 
 async def a_byte_a_second(writer: asyncio.StreamWriter) -> None:
@@ -209,15 +206,13 @@ def test_a_disk_that_never_answers_does_not_hold_up_the_second_ctrl_c(tmp_path: 
     (tmp_path / "p.txt").write_text("".join(f"kite {number}\n" for number in range(8)))
     with service(tmp_path, "latency: 0.1\n") as origin:
         words = ["run", "p.txt", "-o", "run", "--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--json"]
-        command = [sys.executable, "-c", STUCK, *words]
+        command = [sys.executable, "-m", "tests.support.patched", STUCK, *words]
         with subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
             env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
         ) as going:  # fmt: skip
-            while _submitted(origin) < 8:
-                assert going.poll() is None
-                time.sleep(0.1)
-            asleep(going)
+            until_called(going, origin, "file", 8)
+            time.sleep(0.5)  # what came is handed to the disk
             going.send_signal(signal.SIGINT)
             time.sleep(2 * ONE)
             _, complained = interrupted(going)
@@ -225,4 +220,4 @@ def test_a_disk_that_never_answers_does_not_hold_up_the_second_ctrl_c(tmp_path: 
         resumed = start(tmp_path, "p.txt", *words[4:], "--in-doubt", "resubmit")
         out, complained = resumed.communicate(timeout=HANGS)
         assert (resumed.returncode, json.loads(out)["done"]) == (0, 8), complained
-        assert _submitted(origin) == 8
+        assert stats(origin)["submits_accepted"] == 8

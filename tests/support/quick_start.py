@@ -34,7 +34,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MODULES = {"batcher", "batcher.simulator", "tests.crash.victim", "tests.export.victim"}
+MODULES = {"batcher", "batcher.simulator", "tests.crash.victim", "tests.export.victim", "tests.support.patched"}
 UNTOUCHED = ("__main__", "ray_", "parquet", "bucket", "remote")  # extras that start threads when they are imported
 READ_BY_PYTHON = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "TZ", "AIOHTTP_")
 LARGEST = 100_000  # bytes of a message
