@@ -64,16 +64,13 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         for name in _SETTINGS
         if name in texts
     }
-    same = ("model", "format", "prompt_column", "prompt_input", "path")
-    overrides = Overrides(
-        **{name: texts.get(name) for name in same},
-        set=tuple(_split(text, spelled("set")) for text in texts.get("set", ())),
-        matrix=tuple(texts.get("matrix", ())),
-        meta=tuple(texts.get("meta", ())),
-        limit=_parsed(parse_count, texts, "limit", spelled),
-        repeat=_parsed(parse_count, texts, "repeat", spelled),
-        dynamic="dynamic" in texts,
-    )
+    of_rows: dict[str, Any] = {
+        name: texts.get(name) for name in ("model", "format", "prompt_column", "prompt_input", "path")
+    }
+    of_rows |= {name: tuple(texts.get(name, ())) for name in ("matrix", "meta")}
+    of_rows |= {name: _parsed(parse_count, texts, name, spelled) for name in ("limit", "repeat")}
+    pairs = tuple(_split(text, spelled("set")) for text in texts.get("set", ()))
+    overrides = Overrides(**of_rows, set=pairs, dynamic="dynamic" in texts)
     return Options(
         manifest=manifest,
         out=out,

@@ -126,14 +126,11 @@ def model_of(entry: Mapping[str, Any]) -> Model:
     note = _line(entry.get("pricing_note"), 200)
     tasks = entry.get("categories")
     return Model(
-        model_id=model_id,
-        name=_line(entry.get("display_name"), 80),
+        model_id=model_id, name=_line(entry.get("display_name"), 80),
         tasks=tuple(_line(task, 40) for task in tasks[:10]) if isinstance(tasks, list) else (),
-        description=_line(entry.get("description"), 300),
-        price=price,
-        price_words=f"{words} ({note})" if words and note else words or note,
-        schema=schema,
-    )
+        description=_line(entry.get("description"), 300), price=price,
+        price_words=f"{words} ({note})" if words and note else words or note, schema=schema,
+    )  # fmt: skip
 
 
 def _is_entry(entry: Any) -> bool:

@@ -219,12 +219,8 @@ def _run(folder: Path) -> Iterator[Check]:
         fix = command_line("retry", folder, "--state", "cancelled")
         yield Check("run", "warn", _jobs(by_state[State.CANCELLED], "cancelled"), fix)
     if odd:
-        yield Check(
-            "run",
-            "warn",
-            show_count(odd, "image looks wrong", "images look wrong"),
-            f"{command_line('grid', folder)} shows them.",
-        )
+        what = show_count(odd, "image looks wrong", "images look wrong")
+        yield Check("run", "warn", what, f"{command_line('grid', folder)} shows them.")
     if left > 0 and not going:
         yield Check("run", "warn", _jobs(left, "left, and no run is going"), command_line("run", folder))
     if left > 0 and going:

@@ -27,16 +27,13 @@ def init(folder: str, as_json: bool) -> int:
     for path in made:
         with path.open("x", encoding="utf-8") as file:
             file.write((SOURCE / path.name).read_text("utf-8"))
+    go_to = "" if Path(folder) == Path() else f"cd {quote(folder)} && "
     facts: dict[str, object] = {
         "files": [str(path) for path in made],
-        "next": f"{_go_to(folder)}batcher run batch.yaml --simulate",
+        "next": f"{go_to}batcher run batch.yaml --simulate",
     }
     say_json(facts) if as_json else say(_words(facts))
     return 0
-
-
-def _go_to(folder: str) -> str:
-    return "" if Path(folder) == Path() else f"cd {quote(folder)} && "
 
 
 def _words(facts: dict[str, object]) -> str:

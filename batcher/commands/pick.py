@@ -60,7 +60,7 @@ def _words(facts: dict[str, Any]) -> str:
     kinds = {"yes": "picked", "no": "rejected", "cleared": "cleared"}
     done = ", ".join(f"{facts[name]:,} {word}" for name, word in kinds.items() if facts[name])
     images = show_count(facts["pictures"], "image matches", "images match")
-    lines = [f"{images}: {show_count(facts['written'], 'new verdict')}{_in(done)}"]
+    lines = [f"{images}: {show_count(facts['written'], 'new verdict')}{f' ({done})' if done else ''}"]
     if facts["groups"] is not None:
         lines[0] += f", in {show_count(facts['groups'], 'group')}"
     if facts["unchanged"]:
@@ -73,7 +73,3 @@ def _words(facts: dict[str, Any]) -> str:
         export = command_line("export", facts["run"], "DIR", "--to", "imagefolder", "--where", 'pick == "yes"')
         lines.append(f"Now: `{export}`")
     return "\n".join(lines)
-
-
-def _in(text: str) -> str:
-    return f" ({text})" if text else ""

@@ -115,7 +115,4 @@ def _summary(stats: dict[str, Any]) -> str:
 def _list_of_faults() -> str:
     from batcher.simulator.faults import PLACES, kinds
 
-    shown: list[str] = []
-    for place in PLACES:
-        shown += [f"{place}:{kind:<16} {words}" for kind, words in kinds(place).items()]
-    return "\n".join(shown)
+    return "\n".join(f"{place}:{kind:<16} {words}" for place in PLACES for kind, words in kinds(place).items())

@@ -60,19 +60,8 @@ def inputs_of(schema: ModelSchema) -> list[Input]:
     for name, one in schema.inputs.items():
         low, high = one.bounds
         key = "prompt" if name == inputs.prompt else name
-        lines.append(
-            Input(
-                key=key,
-                name=name,
-                kind=one.kind,
-                required=name in schema.required or key == "prompt",
-                media=one.is_media,
-                choices=one.allowed or (),
-                low=low,
-                high=high,
-                default=one.default,
-            )
-        )
+        required = name in schema.required or key == "prompt"
+        lines.append(Input(key, name, one.kind, required, one.is_media, one.allowed or (), low, high, one.default))
     return sorted(lines, key=lambda one: one.key != "prompt")
 
 
@@ -92,14 +81,9 @@ def manifest_for(model: "Model") -> str:
     media = [one for one in inputs if one.required and one.media and one.key != "prompt"]
     first = next((one for one in inputs if one.key == "prompt"), None)
     lines += ["", "prompts:"]
-    rows = [
-        (key, value)
-        for key, value in [("prompt", _text(first, model.schema)), *((m.key, _example(m)) for m in media)]
-        if value
-    ]
-    if not rows:
-        rows = [("id", "first")]
-    for number, (key, value) in enumerate(rows):
+    rows = [("prompt", _text(first, model.schema)), *((one.key, _example(one)) for one in media)]
+    rows = [(key, value) for key, value in rows if value]
+    for number, (key, value) in enumerate(rows or [("id", "first")]):
         lines.append(f"{'  - ' if number == 0 else '    '}{key}: {_yaml(value)}")
     return "\n".join(lines) + "\n"
 

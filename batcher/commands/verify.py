@@ -79,13 +79,8 @@ def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[
     done = loop.run(repair(folder, collect(given), **how))
     before = [finding.as_json() for finding in done.before.findings]
     rebuilt = None if done.rebuilt is None else {"jobs": done.rebuilt.jobs, "unfinished": done.rebuilt.unfinished}
-    return {
-        **_facts(folder, done.before, done.left, how["depth"]),
-        "repaired": True,
-        "before": before,
-        "mended": done.how,
-        "rebuilt": rebuilt,
-    }
+    facts = _facts(folder, done.before, done.left, how["depth"])
+    return facts | {"repaired": True, "before": before, "mended": done.how, "rebuilt": rebuilt}
 
 
 def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[str, Any]:

@@ -266,11 +266,8 @@ class _Reader:
 
     def _flag(self, node: ast.expr, word: str) -> _Part:
         if word not in set(Flag):
-            raise WhereError(
-                self._column(node),
-                f"there is no flag {word}",
-                f"did you mean {nearest(word, Flag) or ', '.join(Flag)}?",
-            )
+            mend = f"did you mean {nearest(word, Flag) or ', '.join(Flag)}?"
+            raise WhereError(self._column(node), f"there is no flag {word}", mend)
         flags = self._look_up(FLAG, node)
         return lambda values: word in (flags(values) or ())
 

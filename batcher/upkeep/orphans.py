@@ -69,15 +69,11 @@ def _sidecar(reader: SafeReader, connection: sqlite3.Connection, file: str, expl
         return
     explained.update(one.artifact.file for one in sidecars)
     if sidecars[0].artifact.file == sidecar.artifact.file:
+        message = "it is not in the state file" if entry is None else f"the state file says {entry.state}"
         yield Finding(
-            kind=Kind.UNRECORDED,
-            file=sidecar.artifact.file,
-            job=sidecar.entry.job.key,
-            message="it is not in the state file" if entry is None else f"the state file says {entry.state}",
-            fix=Fix.FREE,
-            entry=entry,
-            sidecars=tuple(sidecars),
-        )
+            kind=Kind.UNRECORDED, file=sidecar.artifact.file, job=sidecar.entry.job.key, message=message, fix=Fix.FREE,
+            entry=entry, sidecars=tuple(sidecars),
+        )  # fmt: skip
 
 
 def _worth_taking_in(reader: SafeReader, entry: Entry | None, sidecars: list[Sidecar], recorded: int) -> bool:
