@@ -1,4 +1,4 @@
-"""The nouns of a run: a job, its entry in the state file, answers of the service, images, the sidecar.
+"""The nouns of a run: a job, its entry in the state file, answers of the service, images.
 
 All are frozen, and none holds a client or a store.
 """
@@ -248,38 +248,6 @@ class Counts:
     def pending(self) -> int:
         """Jobs that are not final: not submitted yet, or at the service."""
         return max(0, self.total - self.done - self.failed - self.cancelled - self.in_doubt)
-
-
-def sidecar(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) -> dict[str, Any]:
-    """The sidecar, version 1, as JSON data. The row of the state file can be rebuilt from it."""
-    return {
-        "schema": "batcher/1",
-        "job": entry.job.key,
-        "request_id": entry.request_id,
-        "model": entry.job.model,
-        "inputs": dict(entry.job.inputs),
-        "prompt_id": entry.job.prompt_id,
-        "meta": dict(entry.job.meta),
-        "source": {"manifest": entry.job.source, "line": entry.job.line},
-        "file": artifact.file,
-        "bytes": artifact.bytes,
-        "sha256": artifact.sha256,
-        "mime": artifact.mime,
-        "width": artifact.width,
-        "height": artifact.height,
-        "url": artifact.url,
-        "output_index": artifact.output_index,
-        "output_count": artifact.output_count,
-        "submitted_at": utc(entry.submitted_at),
-        "finished_at": utc(entry.finished_at),
-        "downloaded_at": utc(artifact.downloaded_at),
-        "attempts": entry.attempts,
-        "cost_usd": entry.cost_usd,
-        "simulated": simulated,
-        "batcher": version,
-        **({"chosen": dict(entry.job.chosen)} if entry.job.chosen else {}),
-        **({"c2pa": True} if artifact.c2pa else {}),
-    }
 
 
 def utc(seconds: float | None) -> str | None:

@@ -25,9 +25,10 @@ from msgspec.structs import replace
 
 from batcher.client.sessions import MOST_REDIRECTS, REDIRECTS, session
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
-from batcher.core.job import Artifact, Entry, sidecar
+from batcher.core.job import Artifact, Entry
 from batcher.core.naming import numbered, with_key
 from batcher.core.retry import retry_after
+from batcher.core.sidecar import sidecar
 from batcher.core.version import __version__
 from batcher.images.body import IN_MEMORY, Body
 from batcher.images.check import CheckDepth, Facts, Limits, allow, examine, wanted_ratio

@@ -15,6 +15,7 @@ from batcher.core.command_line import command_line
 from batcher.core.errors import BusyError
 from batcher.core.job import State
 from batcher.core.json_text import json_line
+from batcher.core.sidecar import failure_line
 from batcher.core.version import __version__
 from batcher.runner.progress import Progress, counted, counting
 from batcher.runner.run_dir import hold
@@ -97,10 +98,10 @@ def _with_verdicts(records: Iterable[dict[str, Any]], run_dir: Path) -> Iterator
 
 def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:
     """The lines of ``failures.jsonl``: each with the command that reopens the jobs of its cause, and only those."""
-    for row in reading.unfinished(connection):
-        state = [] if row["state"] == State.FAILED else ["--state", row["state"]]
-        cause = ["--cause", row["cause"]["kind"]] if "kind" in row["cause"] else []
-        yield {**row, "retry": command_line("retry", run_dir, *state, *cause)}
+    for entry in reading.unfinished(connection):
+        state = [] if entry.state == State.FAILED else ["--state", entry.state]
+        cause = [] if entry.cause is None else ["--cause", entry.cause.kind]
+        yield failure_line(entry, command_line("retry", run_dir, *state, *cause))
 
 
 def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:

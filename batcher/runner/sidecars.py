@@ -9,25 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
 from batcher.client.protocol import is_model_id, is_request_id
-from batcher.core.job import Artifact, Entry, Job, State, canonical_json, images_asked, sidecar
+from batcher.core.job import CARRIES_C2PA, Artifact, Entry, Job, State, canonical_json, images_asked
 from batcher.core.naming import numbered
 from batcher.core.one_line import one_line
+from batcher.core.sidecar import FailureLine, SidecarFields, sidecar
 from batcher.images.containers import Buffer
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, is_plain, sidecar_of, stem
 
 MOST_COPIES = 100_000
 
-Size = Annotated[int, Meta(ge=0, le=1 << 53)]
-Side = Annotated[int, Meta(ge=0, lt=1 << 31)]  # of an image, in pixels
 Moment = Annotated[datetime, Meta(tz=True)]
-Dollars = Annotated[float, Meta(ge=0, lt=1e9)]
 T = TypeVar("T")
 
 
@@ -35,51 +33,9 @@ class Untrue(Exception):
     """The text is no sidecar, or contradicts itself. The message says how."""
 
 
-class Source(msgspec.Struct, frozen=True):
-    """The place of a prompt: the file, and its line from 1; 0 for a file without lines."""
-
-    manifest: str
-    line: Size
-
-
-class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a job that sidecars and lines of ``failures.jsonl`` have in common."""
-
-    job: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
-    model: str
-    inputs: dict[str, Any]
-    prompt_id: str
-    meta: dict[str, Any]
-    source: Source
-    chosen: dict[str, Any] | None = None
-
-
-class SidecarFields(Described, frozen=True, kw_only=True):
-    """A sidecar, version 1. Fields of later versions are ignored."""
-
-    schema: Literal["batcher/1"]
-    request_id: str | None
-    file: str
-    bytes: Size
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    mime: str
-    width: Side | None
-    height: Side | None
-    url: str
-    output_index: Annotated[int, Meta(ge=0, lt=1_000)]
-    output_count: Annotated[int, Meta(ge=1, le=1_000)]
-    submitted_at: Moment | None
-    finished_at: Moment | None
-    downloaded_at: Moment
-    attempts: Annotated[int, Meta(ge=1, le=1_000)]
-    cost_usd: Dollars | None
-    simulated: bool
-    batcher: str
-
-
 # msgspec analyses a type at its first use, and a second thread that uses the type meanwhile ends the process with a
 # segmentation fault (0.22). `verify` reads sidecars in threads.
-_ANALYSED = [msgspec.json.Decoder(kind) for kind in (Described, SidecarFields)]
+_ANALYSED = [msgspec.json.Decoder(kind) for kind in (FailureLine, SidecarFields)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,29 +97,31 @@ def checked_sidecar(values: Mapping[str, Any], file: str | None) -> Sidecar:
     artifact = Artifact(
         file=given.file, bytes=given.bytes, sha256=given.sha256, mime=given.mime, width=given.width,
         height=given.height, url=given.url, output_index=given.output_index, output_count=given.output_count,
-        downloaded_at=_unix(given.downloaded_at),
+        downloaded_at=seconds(given.downloaded_at, "downloaded_at") or 0.0,
+        warning=CARRIES_C2PA if given.c2pa else None,
     )  # fmt: skip
-    job = _job(given, _path(artifact))
+    job = job_of(given, _path(artifact))
     entry = Entry(
         id=0, job=job, state=State.DONE, path=job.path, attempts=given.attempts, request_id=given.request_id,
-        submitted_at=None if given.submitted_at is None else _unix(given.submitted_at),
-        finished_at=None if given.finished_at is None else _unix(given.finished_at), cost_usd=given.cost_usd,
+        submitted_at=seconds(given.submitted_at, "submitted_at"),
+        finished_at=seconds(given.finished_at, "finished_at"), cost_usd=given.cost_usd,
     )  # fmt: skip
     return Sidecar(entry, artifact, given.simulated, given.batcher)
 
 
-def described(values: Mapping[str, Any], path: str) -> Job:
-    """The job of a line of ``failures.jsonl``. Raises Untrue if its inputs don't hash to its key."""
-    return _job(_typed(values, Described), path)
+def checked_failure(values: Mapping[str, Any]) -> FailureLine:
+    """The line of ``failures.jsonl`` with these values. Raises Untrue."""
+    return _typed(values, FailureLine)
 
 
-def _job(given: Described, path: str) -> Job:
+def job_of(given: SidecarFields | FailureLine, path: str) -> Job:
+    """The job of a sidecar or a failure. Raises Untrue if its inputs don't hash to its key."""
     if not is_model_id(given.model):
         raise Untrue("its model is not valid")
     return Job(
         key=given.job, model=given.model, inputs=given.inputs, copy=copy_number(given.job, given.model, given.inputs),
         prompt_id=given.prompt_id, meta=given.meta, source=given.source.manifest, line=given.source.line, path=path,
-        images=images_asked(given.inputs), chosen=given.chosen,
+        images=images_asked(given.inputs), chosen=given.chosen if isinstance(given, SidecarFields) else None,
     )  # fmt: skip
 
 
@@ -193,17 +151,13 @@ def _path(artifact: Artifact) -> str:
     return path if artifact.output_count == 1 else path.removesuffix(f"_{artifact.output_index + 1}")
 
 
-def seconds(text: Any) -> float | None:
-    """Unix seconds of a time; the inverse of ``job.utc``. None stays None. Raises Untrue."""
+def seconds(text: Any, field: str = "") -> float | None:
+    """Unix seconds of a time; the inverse of ``job.utc``. None stays None. Raises Untrue, which names the field."""
     try:
         moment = msgspec.convert(text, Moment | None)
     except msgspec.ValidationError as error:
-        raise Untrue(str(error)) from None
-    return None if moment is None else _unix(moment)
-
-
-def _unix(moment: datetime) -> float:
-    return round(moment.timestamp() * 1000) / 1000
+        raise Untrue(f"{error} - at `$.{field}`" if field else str(error)) from None
+    return None if moment is None else round(moment.timestamp() * 1000) / 1000
 
 
 def _no_number(word: str) -> NoReturn:

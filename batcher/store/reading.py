@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import Cause
-from batcher.core.job import Counts, Entry, State, sidecar, utc
+from batcher.core.job import Counts, Entry, State
+from batcher.core.sidecar import sidecar
 from batcher.store.facts import read_facts
 from batcher.store.money import IN_FLIGHT
 from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGE_COLUMNS, artifact_of, cause_of, entry_of, in_groups
@@ -178,34 +179,13 @@ def records(connection: sqlite3.Connection, *, simulated: bool, version: str) ->
         yield sidecar(entry, artifact, simulated=simulated, version=version)
 
 
-def unfinished(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """The lines of ``failures.jsonl``: one for each failed or in-doubt job of the manifest, by cause."""
+def unfinished(connection: sqlite3.Connection) -> Iterator[Entry]:
+    """The failed and in-doubt jobs of the manifest, by cause."""
     rows = connection.execute(
         f"{ENTRY} FROM jobs j WHERE j.state IN ('failed', 'in_doubt') AND j.position IS NOT NULL"
         " ORDER BY j.state, j.cause, j.message, j.position"
     )
-    for row in rows:
-        entry = entry_of(row)
-        yield {
-            "job": entry.job.key,
-            "state": str(entry.state),
-            "cause": _as_json(entry.cause),
-            "model": entry.job.model,
-            "inputs": dict(entry.job.inputs),
-            "prompt_id": entry.job.prompt_id,
-            "meta": dict(entry.job.meta),
-            "source": {"manifest": entry.job.source, "line": entry.job.line},
-            "request_id": entry.request_id,
-            "attempts": entry.attempts,
-            "submitted_at": utc(entry.submitted_at),
-        }
-
-
-def _as_json(cause: Cause | None) -> dict[str, Any]:
-    if cause is None:
-        return {}
-    facts = {"kind": cause.kind, "message": cause.message, "http_status": cause.http_status, "code": cause.code}
-    return {name: value for name, value in facts.items() if value is not None}
+    yield from map(entry_of, rows)
 
 
 def was_taken_up(connection: sqlite3.Connection, entry: Entry) -> bool:

@@ -22,14 +22,16 @@ from batcher.core.errors import Cause, UsageError
 from batcher.core.job import Job, State
 from batcher.core.naming import safe_part, with_key
 from batcher.core.one_line import one_line
+from batcher.core.sidecar import FailureLine
 from batcher.images.storage import reader_of
 from batcher.runner.lost_and_found import move_aside
 from batcher.runner.records import FAILURES, RECORDS
 from batcher.runner.sidecars import (
     Sidecar,
     Untrue,
+    checked_failure,
     checked_sidecar,
-    described,
+    job_of,
     parse,
     read_sidecar,
     seconds,
@@ -94,7 +96,7 @@ def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:
             model = sidecars[0].entry.job.model
         state.must_commit([partial(take_in, state, sidecars) for sidecars in jobs])
     for lines in batched(_failures(run_dir, state), JOBS_PER_COMMIT):
-        state.must_commit([partial(_restore_failure, state, job, values) for job, values in lines])
+        state.must_commit([partial(_restore_failure, state, job, failure) for job, failure in lines])
         unfinished += len(lines)
     facts = RunFacts(simulated=simulated, model=model, batchers=tuple(sorted(versions)))
     state.must_commit([lambda: state.change_facts(lambda _: facts)])
@@ -153,31 +155,27 @@ def _sidecars_of_records(run_dir: Path, reader: SafeReader) -> Iterator[Sidecar]
             yield sidecar
 
 
-def _failures(run_dir: Path, state: StateFile) -> Iterator[tuple[Job, dict[str, Any]]]:
+def _failures(run_dir: Path, state: StateFile) -> Iterator[tuple[Job, FailureLine]]:
     for line in _lines(run_dir / FAILURES):
-        try:
-            values = parse(line)
-            path = with_key(safe_part(values["prompt_id"]), values["job"])
-            job = described(values, path)
-        except (Untrue, KeyError, TypeError, AttributeError, ValueError):
-            continue
-        if auditing.by_key(state.connection, job.key) is None and values.get("state") in {"failed", "in_doubt"}:
-            yield job, values
+        with suppress(Untrue):
+            failure = checked_failure(parse(line))
+            job = job_of(failure, with_key(safe_part(failure.prompt_id), failure.job))
+            if auditing.by_key(state.connection, job.key) is None:
+                yield job, failure
 
 
-def _restore_failure(state: StateFile, job: Job, values: dict[str, Any]) -> None:
-    """Adds a job that failed or is in doubt, by the moves that led there. values: its line of ``failures.jsonl``."""
+def _restore_failure(state: StateFile, job: Job, failure: FailureLine) -> None:
+    """Adds a job that failed or is in doubt, by the moves that led there."""
     (entry,) = state.enlist([job])
-    counted = values.get("attempts")
+    counted = failure.attempts
     attempts = counted if isinstance(counted, int) and 0 < counted < 1_000 else 1
-    moment = _moment(values.get("submitted_at"))
-    cause = _cause(values.get("cause"))
+    moment = _moment(failure.submitted_at)
+    cause = _cause(failure.cause)
     entry = state.claim(replace(entry, attempts=attempts - 1), moment)
-    request_id = values.get("request_id")
-    if values["state"] == "in_doubt":
+    if failure.state == "in_doubt":
         state.doubt(entry, cause)
-    elif is_request_id(request_id):
-        accepted = state.accept(entry, str(request_id), moment)
+    elif is_request_id(failure.request_id):
+        accepted = state.accept(entry, str(failure.request_id), moment)
         if accepted.state is State.RUNNING:  # it may have failed here only: then it can still be collected
             state.fail_here(accepted, cause)
     else:

@@ -23,7 +23,8 @@ from msgspec import structs
 
 from batcher.core.batched import batched
 from batcher.core.errors import Damaged, FileRefused, FileUnavailable
-from batcher.core.job import Artifact, Entry, canonical_json, sidecar
+from batcher.core.job import Artifact, Entry, canonical_json
+from batcher.core.sidecar import sidecar
 from batcher.core.version import __version__
 from batcher.images.check import examine
 from batcher.images.storage import place_of, reader_of, url_of

@@ -19,9 +19,9 @@ from batcher.core.job import (
     each_once,
     images_asked,
     job_key,
-    sidecar,
     utc,
 )
+from batcher.core.sidecar import sidecar
 
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 HERON = {"prompt": "A heron over a misty lake", "aspect_ratio": "16:9", "seed": 7}

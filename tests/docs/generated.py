@@ -1,4 +1,5 @@
-"""The parts of the manual that are made from the code: flags of every command, keys of ``run:``, exit codes.
+"""The parts of the manual that are made from the code: flags of every command, keys of ``run:``, exit codes, the schema
+of the sidecar.
 
 ``python -m tests.docs`` writes them; a test fails when they are not what the code says.
 """
@@ -8,15 +9,18 @@ from functools import partial
 from pathlib import Path
 
 import click
+import msgspec
 
 from batcher.commands.cli import GROUPS, cli, load
 from batcher.commands.options import SECTIONS
 from batcher.commands.recorded import TakesRun
+from batcher.core.sidecar import SidecarFields
 from batcher.manifest.yaml.document import RUN_OPTIONS
 from batcher.runner.stop import SEVERITY
 
 PLACED = {name for names in SECTIONS.values() for name in names}
 MANUAL = Path(__file__).parents[2] / "batcher" / "manual"
+SIDECAR_SCHEMA = MANUAL / "sidecar.schema.json"
 
 
 def pages() -> dict[Path, str]:
@@ -25,7 +29,8 @@ def pages() -> dict[Path, str]:
     for path in sorted(MANUAL.glob("*.md")):
         if path.name != "commands.md":
             made[path] = _filled(path.read_text("utf-8"))
-    return made
+    schema = msgspec.json.encode(msgspec.json.schema(SidecarFields))
+    return {**made, SIDECAR_SCHEMA: msgspec.json.format(schema).decode() + "\n"}
 
 
 def _filled(text: str) -> str:

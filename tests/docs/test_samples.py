@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from PIL import Image
 
@@ -72,6 +73,13 @@ def test_the_records_are_the_sidecars_and_the_report_counts_them() -> None:
     assert (report["total"], report["done"], report["images"], report["exit_code"]) == (4, 4, len(records), 0)
     assert report["bytes"] == sum(record["bytes"] for record in records)
     assert lines(FINISHED / "failures.jsonl") == []
+
+
+def test_the_sidecars_are_as_the_schema_of_the_manual_says() -> None:
+    schema = jsonschema_rs.validator_for(json.loads((readme.MANUAL / "sidecar.schema.json").read_text("utf-8")))
+    sidecars = [json.loads(path.read_text("utf-8")) for path in FINISHED.glob("images/**/*.json")]
+    assert all(schema.is_valid(values) for values in sidecars)
+    assert not schema.is_valid({**sidecars[0], "bytes": -1})
 
 
 def test_status_reads_a_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from batcher.core.job import Artifact, Entry, Job, State, sidecar
+from batcher.core.job import Artifact, Entry, Job, State
+from batcher.core.sidecar import sidecar
 from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.schema import DEFAULT_MODEL
 from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write

@@ -8,7 +8,7 @@ import pytest
 FIRST_USE = """
 import sqlite3, sys
 from contextlib import suppress
-from batcher.runner.sidecars import Untrue, checked_sidecar, described
+from batcher.runner.sidecars import Untrue, checked_failure, checked_sidecar
 from batcher.store.facts import read_facts
 analysed = []
 def note(frame, event, argument):
@@ -27,7 +27,7 @@ print(*analysed)
     "use",
     [
         "with suppress(Untrue): checked_sidecar({}, None)",
-        "with suppress(Untrue): described({}, 'x')",
+        "with suppress(Untrue): checked_failure({})",
         "read_facts(connection)",
     ],
 )

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from batcher.core.errors import Cause
-from batcher.core.job import Counts, State, sidecar
+from batcher.core.job import Counts, State
+from batcher.core.sidecar import failure_line, sidecar
 from batcher.store import RunFacts, read_facts, reading
 from batcher.store.facts import Process
 from batcher.store.money import money_in_all
@@ -157,7 +158,7 @@ def test_what_failed_or_is_in_doubt_is_listed_with_its_cause(tmp_path: Path) -> 
         book.done(a_job(1))
         book.gone(a_job(2))
         book.in_doubt(a_job(3))
-        lines = list(reading.unfinished(book.state.connection))
+        lines = [failure_line(entry, "batcher retry x") for entry in reading.unfinished(book.state.connection)]
         assert [(line["state"], line["request_id"], line["attempts"]) for line in lines] == [
             ("failed", "request-1", 1), ("in_doubt", None, 1),
         ]  # fmt: skip
@@ -166,6 +167,10 @@ def test_what_failed_or_is_in_doubt_is_listed_with_its_cause(tmp_path: Path) -> 
         )
         assert lines[0]["inputs"] == a_job(2).inputs
         json.dumps(lines)
+        assert list(lines[0]) == [
+            "job", "state", "cause", "model", "inputs", "prompt_id", "meta", "source", "request_id", "attempts",
+            "submitted_at", "retry",
+        ]  # fmt: skip
 
 
 def test_failures_are_grouped_by_cause_the_most_frequent_first(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.core.errors import UsageError
-from batcher.core.job import Artifact, Entry, Job, State, job_key, sidecar
+from batcher.core.job import Artifact, Entry, Job, State, job_key
+from batcher.core.sidecar import sidecar
 from batcher.manifest import Overrides
 from batcher.runner import session
 from batcher.runner.service import Options
 from batcher.runner.sidecars import Untrue, checked_sidecar, copy_number, parse
+from batcher.store.files.place import sidecar_text
 from tests.support.finished_runs import JOBS, Run, flip, kinds
 from tests.support.rude_server import answer, serving
 
@@ -237,4 +239,17 @@ def test_a_sidecar_tells_all_that_it_is_made_from(finished: Path) -> None:
     for path in (finished / "images").rglob("*.json"):
         found = parse(path.read_bytes())
         card = checked_sidecar(found, path.relative_to(finished).as_posix())
-        assert sidecar(card.entry, card.artifact, simulated=card.simulated, version=card.version) == found
+        again = sidecar(card.entry, card.artifact, simulated=card.simulated, version=card.version)
+        assert sidecar_text(again) == path.read_bytes()
+        more = parse(sidecar_text({**found, "chosen": {"time": "dawn"}, "c2pa": True}))
+        card = checked_sidecar(more, None)
+        again = sidecar(card.entry, card.artifact, simulated=card.simulated, version=card.version)
+        assert list(again.items()) == list(more.items())
+
+
+@pytest.mark.parametrize("name", ["submitted_at", "finished_at", "downloaded_at", "bytes", "source.line"])
+def test_a_field_that_is_not_as_it_must_be_is_named(finished: Path, name: str) -> None:
+    values = parse(next((finished / "images").rglob("*.json")).read_bytes())
+    outer, _, inner = name.partition(".")
+    with pytest.raises(Untrue, match=rf"at `\$\.{name}`"):
+        checked_sidecar({**values, outer: {**values[outer], inner: "noon"} if inner else "noon"}, None)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from batcher import __version__
-from batcher.core.job import Artifact, Entry, Job, State, sidecar
+from batcher.core.job import Artifact, Entry, Job, State
+from batcher.core.sidecar import sidecar
 from batcher.images import fetch
 from batcher.images.body import IN_MEMORY
 from batcher.images.embed import at_arrival, embed, strip
