@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from batcher.api.loops import in_thread
 from batcher.api.options import options_for, options_of, path_in, recorded, whole_number
 from batcher.api.shown import Quiet
@@ -187,10 +189,11 @@ class Run:
 
     def _last(self) -> Mapping[str, Any]:
         try:
-            facts = json.loads((self.path / "report.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            facts: Mapping[str, Any] = json.loads((self.path / "report.json").read_text(encoding="utf-8"))
+            Report.of({"run": "", **facts})
+        except (OSError, ValueError, TypeError, msgspec.ValidationError):
             return {}
-        return facts if isinstance(facts, dict) else {}
+        return facts
 
 
 def prompt_input_of(run_dir: Path) -> str | None:

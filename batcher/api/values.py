@@ -4,9 +4,11 @@ import base64
 import html
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from batcher.core.errors import Cause
 from batcher.core.groups import seed_of
@@ -14,6 +16,7 @@ from batcher.core.job import Artifact, Entry, State
 from batcher.core.units import show_count, show_usd
 from batcher.export.matching import Sample
 from batcher.images.thumbnail import Unreadable, on_white
+from batcher.runner import report
 from batcher.store.picks import Verdict
 
 THUMBNAILS = 24  # shown at most
@@ -93,8 +96,7 @@ class Failed(OfJob):
     code: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(report.Report, frozen=True, kw_only=True):
     """The status of a run: the fields of ``report.json``. Money is in dollars, over the life of the run directory.
 
     exit_code: 0 when every job is done, else as in ``batcher help exit-codes``. stopped_by: why it ended early, in one
@@ -104,40 +106,16 @@ class Report:
     runs/kite: 1 of 1 job done; $0.02 of play money
     """
 
-    run: str
-    total: int = 0
-    done: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    in_doubt: int = 0
-    pending: int = 0
-    at_service: int = 0
-    to_download: int = 0
-    images: int = 0
-    bytes: int = 0
-    submits_total: int = 0
-    cost_usd: float | None = None
-    spent_usd: float | None = None
-    reserved_usd: float | None = None
-    unclear_usd: float | None = None
-    projected_usd: float | None = None
-    submits: int = 0
-    seconds: float = 0.0
-    submit_rate: float = 0.0
-    rate_limited: int = 0
-    exit_code: int = 0
-    stopped_by: str | None = None
-    message: str = ""
-    warnings: int = 0
-    simulated: bool = False
-    batcher: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Report":
         """facts: as ``report.json`` has them."""
-        names = {one.name for one in fields(cls)} - {"facts"}
-        return cls(**{name: facts[name] for name in names if name in facts}, facts=dict(facts))
+        return msgspec.convert({**facts, "facts": dict(facts)}, cls)
+
+    def __repr__(self) -> str:
+        fields = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "facts")
+        return f"Report({', '.join(fields)})"
 
     def __str__(self) -> str:
         money = "cost unknown" if self.cost_usd is None else show_usd(self.cost_usd)
@@ -148,8 +126,12 @@ class Report:
         return f"{self.run}: {', '.join([jobs, *rest])}; {money}{play}"
 
     def _repr_html_(self) -> str:
-        facts = {name: value for name, value in asdict(self).items() if name != "facts" and value not in {None, ""}}
-        return _table(str(self), facts)
+        facts = {name: getattr(self, name) for name in self.__struct_fields__}
+        plain = {name: one for name, one in facts.items() if one != "" and isinstance(one, str | int | float)}
+        return _table(str(self), plain)
+
+
+_ANALYSED = msgspec.json.Decoder(Report)  # at a first use in two threads msgspec 0.22 ends the process
 
 
 @dataclass(frozen=True, kw_only=True)

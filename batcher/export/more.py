@@ -192,5 +192,5 @@ def _left(run_dir: Path, connection: sqlite3.Connection, facts: RunFacts) -> flo
     """Dollars left of the budget, which ``tune`` or the last run set; None if there is none, or costs are unknown."""
     tuned = read_control(run_dir).budget
     budget = facts.budget_usd if tuned is None else tuned
-    spent = standing(connection, reading.counts(connection), facts.price_usd)["cost_usd"]
+    spent = standing(connection, reading.counts(connection), facts.price_usd).cost_usd
     return None if budget is None or spent is None else round(budget - spent, 6)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from batcher.client.catalogue import Offer, ask
 from batcher.core.command_line import command_line
 from batcher.core.errors import DiskError, TakenOver, UsageError
@@ -292,12 +294,13 @@ class Session:
             records.write(state, simulated=facts.simulated, progress=self.progress)
         _record_end(state, built)
         report.write(self.run_dir, built)
+        as_json = to_builtins(built)
         words = report_words.summary(
-            built, stop, facts.tally.warnings, limited=facts.limited, piped=self.options.manifest == "-",
+            as_json, stop, facts.tally.warnings, limited=facts.limited, piped=self.options.manifest == "-",
             needed=room_needed(state, read.jobs), control=control_now(self.run_dir),
         )  # fmt: skip
         lines = report_words.cancelled({} if context is None else context.cancelled)
-        return Ended(built, "\n".join([*lines, *_untaken(context), words]), stop, context)
+        return Ended(as_json, "\n".join([*lines, *_untaken(context), words]), stop, context)
 
 
 def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:
@@ -327,10 +330,10 @@ def _saying(context: RunContext | None) -> Iterator[None]:
         raise problem from error
 
 
-def _record_end(state: StateFile, built: dict[str, Any]) -> None:
+def _record_end(state: StateFile, built: report.Report) -> None:
     def end(before: RunFacts) -> RunFacts:
-        succeeded_at = before.succeeded_at if built["exit_code"] else built["ended_at"]
-        refused = before.refused + built["rate_limited"]
+        succeeded_at = before.succeeded_at if built.exit_code else built.ended_at
+        refused = before.refused + built.rate_limited
         return replace(before, refused=refused, ended=report.ended(built), succeeded_at=succeeded_at)
 
     with suppress(DiskError):  # the report has the same facts

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from batcher.core.units import show_count
 from batcher.runner import report
 from batcher.runner.progress_words import limit_in_words, time_left, way_out
@@ -69,7 +71,7 @@ def read(connection: sqlite3.Connection, run_dir: Path) -> Facts:
     return {
         "run": str(run_dir),
         "going": going,
-        **report.standing(connection, reading.counts(connection), price),
+        **to_builtins(report.standing(connection, reading.counts(connection), price, str(run_dir))),
         "price_usd": price,
         "price_at": recorded.price_at,
         "rate": live.rate if live else None,
@@ -81,7 +83,7 @@ def read(connection: sqlite3.Connection, run_dir: Path) -> Facts:
         "manifest": recorded.manifest,
         "model": recorded.model,
         "resume": recorded.command,
-        "failures": report.causes(connection),
+        "failures": to_builtins(report.causes(connection)),
         "ended": None if going or recorded.ended is None else asdict(recorded.ended),
         "limit": _limit(live, run_dir) if live else [],
         "limited_by": live.limited_by if live else None,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from batcher.commands.cli import COMMANDS, load
+from batcher.runner.report import Standing
 from tests.support.command_line import Shell
 
 PAGE = Path(__file__).parents[2] / "batcher" / "manual" / "json.md"
@@ -48,6 +49,7 @@ def tables() -> dict[str, dict[str, str]]:
     for part in PAGE.read_text("utf-8").split("\n## ")[1:]:
         name = part.partition("\n")[0].removeprefix("batcher ").removesuffix(" --json").removesuffix(" ID")
         found[name] = dict(re.findall(r"^\| `(\w+)` \| ([a-z ]+?) \|", part, re.MULTILINE))
+    found["status"] |= {name: found["run"][name] for name in Standing.__struct_fields__}
     return found
 
 

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from msgspec.structs import fields
 
@@ -20,6 +21,7 @@ from batcher.core.sidecar import SidecarFields
 from batcher.manifest.paths import RESERVED
 from batcher.manifest.readers import prompt_lines
 from batcher.manifest.yaml.document import _TOP, RUN_OPTIONS
+from batcher.runner.report import Report
 from batcher.runner.stop import SEVERITY
 from tests.docs import generated, readme
 
@@ -119,6 +121,19 @@ def test_the_sidecar_is_listed_with_all_its_fields() -> None:
     assert readme.words(re.sub(r"\([^)]*\)", "", shown[1])) == [
         field.name for field in fields(SidecarFields) if field.required
     ]
+
+
+def test_the_report_is_listed_with_all_its_fields_and_their_types() -> None:
+    words = {"StrType": "text", "IntType": "whole number", "FloatType": "number", "BoolType": "true or false"}
+    words |= {"NoneType": "null", "DictType": "object", "ListType": "list"}
+    report = msgspec.inspect.type_info(Report)
+    assert isinstance(report, msgspec.inspect.StructType)
+    made = []
+    for field in report.fields:
+        kinds = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+        made.append([f"`{field.name}`", " or ".join(words[type(kind).__name__] for kind in kinds)])
+    shown = readme.rows(readme.section(readme.page("json"), "batcher run --json"))
+    assert [row[:2] for row in shown] == made
 
 
 def test_the_examples_of_manifests_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ def test_the_codes_combine_in_the_order_that_is_promised() -> None:
     assert tuple(code for code in SEVERITY if code in ORDER) == ORDER
 
 
-@pytest.mark.parametrize(("more", "less"), combinations(ORDER, 2))
+@pytest.mark.parametrize(("more", "less"), [*combinations(ORDER, 2)])
 def test_of_two_that_apply_the_more_severe_is_the_exit_code(more: int, less: int) -> None:
     reasons = [reason for reason in Reason if reason.exit_code in {more, less}]
     counts = [COUNTS[code] for code in (more, less) if code in COUNTS]

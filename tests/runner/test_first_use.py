@@ -9,6 +9,7 @@ FIRST_USE = """
 import sqlite3, sys
 from contextlib import suppress
 from batcher.runner.sidecars import Untrue, checked_failure, checked_sidecar
+from batcher.api.values import Report
 from batcher.store.facts import read_facts
 analysed = []
 def note(frame, event, argument):
@@ -29,6 +30,7 @@ print(*analysed)
         "with suppress(Untrue): checked_sidecar({}, None)",
         "with suppress(Untrue): checked_failure({})",
         "read_facts(connection)",
+        "Report.of({'run': 'x'})",
     ],
 )
 def test_the_first_use_of_a_type_analyses_nothing_because_two_threads_may_be_at_it(use: str) -> None:

@@ -67,11 +67,11 @@ class Collector:
     def _gauges(self, counts: Counts, facts: RunFacts, live: Live) -> Iterator[tuple[str, str, float | None]]:
         """Name, description and value of each metric without a label."""
         money = report.standing(self._connection, counts, facts.price_usd)
-        yield "spent_usd", "Dollars spent over the life of the run directory.", money["spent_usd"]
-        yield "reserved_usd", "Dollars set aside for what is at the service.", money["reserved_usd"]
-        yield "unclear_usd", "Dollars of failed submits that may have been charged.", money["unclear_usd"]
+        yield "spent_usd", "Dollars spent over the life of the run directory.", money.spent_usd
+        yield "reserved_usd", "Dollars set aside for what is at the service.", money.reserved_usd
+        yield "unclear_usd", "Dollars of failed submits that may have been charged.", money.unclear_usd
         yield "budget_usd", "The most that may be spent.", live.budget
-        yield "in_flight", "Jobs at the service.", money["at_service"]
+        yield "in_flight", "Jobs at the service.", money.at_service
         yield "pace_per_second", "Submits a second that are allowed now.", live.pace if self._going else 0.0
         yield "last_change_timestamp_seconds", "When a job last moved.", reading.last_change(self._connection)
         succeeded = None if facts.succeeded_at is None else datetime.fromisoformat(facts.succeeded_at).timestamp()
