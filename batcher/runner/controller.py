@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 from batcher.core.command_line import command_line
+from batcher.core.control import Control, Obeyed
 from batcher.core.errors import UsageError
 from batcher.core.job import utc
 from batcher.core.settings import Settings
-from batcher.runner.control import BACK, CONTROL, Control, read_control
+from batcher.runner.control import BACK, CONTROL, read_control
 from batcher.runner.events import Steered
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason
@@ -98,7 +99,7 @@ def _steered(before: Control, now: Control, at: float) -> Steered:
 
 def _acknowledge(state: StateFile, control: Control, now: float) -> None:
     """Record the applied request with its time, and the earlier one in the history."""
-    obeyed = {**asdict(control), "obeyed_at": utc(now)}
+    obeyed = Obeyed(**asdict(control), obeyed_at=utc(now))
     state.change_facts(
         lambda facts: replace(facts, control=obeyed, control_history=(*facts.control_history, obeyed)[-MOST_HISTORY:])
     )

@@ -20,6 +20,7 @@ from batcher.core.version import __version__
 from batcher.runner.progress import Progress, counted, counting
 from batcher.runner.run_dir import hold
 from batcher.store import STATE, StateFile, connect_to_read, exporting, is_going, picks, read_facts, reading, viewing
+from batcher.store.facts import Look
 from batcher.store.files.whole import put_in_place, write_whole
 
 RECORDS, FAILURES = "records.jsonl", "failures.jsonl"
@@ -70,14 +71,14 @@ def are_fresh(state: StateFile) -> bool:
     return state.facts.tables == _looks(state.path.parent, *_ALL)
 
 
-def _looks(run_dir: Path, *names: str) -> list[list[int]]:
-    """Size and time of each existing file."""
+def _looks(run_dir: Path, *names: str) -> tuple[Look, ...]:
+    """Of each existing file."""
     looks = []
     for name in names:
         with suppress(OSError):
             facts = (run_dir / name).stat()
-            looks.append([facts.st_size, facts.st_mtime_ns])
-    return looks
+            looks.append(Look(facts.st_size, facts.st_mtime_ns))
+    return tuple(looks)
 
 
 def _tables(

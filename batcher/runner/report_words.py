@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.command_line import command_line
+from batcher.core.control import Control
 from batcher.core.job import CancelOutcome
 from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
 from batcher.images.storage import url_of
-from batcher.runner.control import Control
 from batcher.runner.stop import Reason, Stop
 
 SHOWN = 8  # causes

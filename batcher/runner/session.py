@@ -14,6 +14,7 @@ from msgspec import to_builtins
 
 from batcher.client.catalogue import Offer, ask
 from batcher.core.command_line import command_line
+from batcher.core.control import Control
 from batcher.core.errors import DiskError, TakenOver, UsageError
 from batcher.core.settings import Settings
 from batcher.core.tally import Tally
@@ -21,7 +22,7 @@ from batcher.images import storage
 from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
 from batcher.runner import records, report, report_words
-from batcher.runner.control import Control, control_now, read_control
+from batcher.runner.control import control_now, read_control
 from batcher.runner.controller import is_paused
 from batcher.runner.engines import cluster
 from batcher.runner.events import RunBegan, RunEnded, RunNamed

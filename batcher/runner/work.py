@@ -9,6 +9,7 @@ from itertools import count
 
 from batcher.client.catalogue import Offer
 from batcher.core.budget import Budget, kind_of
+from batcher.core.control import Control
 from batcher.core.errors import DiskError
 from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
@@ -19,7 +20,6 @@ from batcher.images.fetch import Downloader
 from batcher.images.storage import place_of
 from batcher.images.trust import Trust
 from batcher.runner.cancelling import cancel_all
-from batcher.runner.control import Control
 from batcher.runner.controller import Controller
 from batcher.runner.drain import Drain
 from batcher.runner.engines.engine import Local

@@ -4,9 +4,11 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
+
+from batcher.core.control import Obeyed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,13 @@ class Planned:
         return self.jobs if limit is None else min(self.jobs, limit)
 
 
+class Look(NamedTuple):
+    """Size in bytes and time in nanoseconds of a file, by which a change is noticed."""
+
+    size: int
+    mtime_ns: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
     """Each field is None, 0 or empty if unknown.
@@ -109,8 +118,8 @@ class RunFacts:
     ``--shard`` has it. batchers: versions that worked here. process: of a going run, or of one that was killed.
     stopped_by: a word, as in the report. refused: calls of ended runs that were refused for their rate.
     run_id: of the run directory; a copy keeps it. succeeded_at: when a run last ended with everything done, UTC.
-    tables: what ``records.jsonl`` and ``failures.jsonl`` look like (size, time), None if they are out of date. control:
-    what ``tune`` requested and since when it applies; control_history: this and earlier ones, oldest first.
+    tables: of ``records.jsonl``, ``failures.jsonl`` and verdicts, None if they are out of date. control: what ``tune``
+    requested; control_history: this and earlier ones, oldest first.
     workers_left: temporary files of workers may exist.
     """
 
@@ -135,12 +144,12 @@ class RunFacts:
     ended: Ended | None = None
     refused: int = 0
     succeeded_at: str | None = None
-    tables: list[list[int]] | None = None
+    tables: tuple[Look, ...] | None = None
     generation: Generation | None = None
     run_id: str | None = None
     planned: Planned | None = None
-    control: dict[str, Any] | None = None
-    control_history: tuple[dict[str, Any], ...] = ()
+    control: Obeyed | None = None
+    control_history: tuple[Obeyed, ...] = ()
     workers_left: bool = False
 
 

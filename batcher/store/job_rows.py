@@ -6,7 +6,7 @@ from dataclasses import replace
 from batcher.core.errors import Defect
 from batcher.core.job import Entry, Job
 from batcher.core.naming import with_key
-from batcher.store.facts import RunFacts, change_facts, forget_tables, read_facts
+from batcher.store.facts import Look, RunFacts, change_facts, forget_tables, read_facts
 from batcher.store.rows import ENTRY, INSERT_JOB, entry_of, in_groups, job_row
 from batcher.store.transactions import Transactions
 
@@ -33,8 +33,8 @@ class JobRows(Transactions):
             forget_tables(self.connection)
             self._outdated = True
 
-    def note_tables(self, looks: list[list[int]] | None) -> None:
-        """Record that the tables beside the file match it. looks: their sizes and times, as in ``RunFacts.tables``."""
+    def note_tables(self, looks: tuple[Look, ...] | None) -> None:
+        """Record that the tables beside the file match it. looks: as in ``RunFacts.tables``."""
         self.change_facts(lambda facts: replace(facts, tables=looks))
         self._outdated = False
 

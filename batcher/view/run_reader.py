@@ -249,8 +249,8 @@ class RunReader:
             how = report_words.resume(facts, stopped_by, run.command, control_now(self.run_dir))
         return {
             **facts,
-            "control": self._asked() or run.control,
-            "control_history": list(run.control_history[-20:]),
+            "control": self._asked() or (run.control and asdict(run.control)),
+            "control_history": [(one.obeyed_at, one.asked()) for one in reversed(run.control_history[-5:])],
             "unreadable_picks": self.verdicts.unreadable,
             "way_on": how[0],
             "resume": how[1],

@@ -7,7 +7,6 @@ from typing import Any
 
 from batcher.core.command_line import command_line
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
-from batcher.runner.control import Control
 from batcher.runner.report_words import STATES
 
 Facts = Mapping[str, Any]
@@ -46,7 +45,7 @@ def overview(facts: Facts) -> dict[str, Any]:
         "troubles": [_trouble(runs, group) for group in _groups(facts)],
         "pause": "Resume" if paused else "Pause",
         "tune": tune if len(runs) == 1 else "",
-        "history": [[one.get("obeyed_at"), _asked(one)] for one in reversed(facts["control_history"][-5:])],
+        "history": facts["control_history"],
         "rate": control.get("rate"),
         "in_flight": control.get("in_flight"),
         "budget": budget,
@@ -100,10 +99,6 @@ def _trouble(runs: Sequence[Facts], group: Facts) -> dict[str, Any]:
         "command": " && ".join(command_line("retry", run["run"], *which) for run in mine),
         "which": {"states": [state], "causes": [cause] if cause else []},
     }  # fmt: skip
-
-
-def _asked(obeyed: Facts) -> str:
-    return Control(**{name: obeyed[name] for name in Control.__slots__ if name in obeyed}).asked()
 
 
 def speed(ended: Mapping[int, int], took: Mapping[float, int]) -> dict[str, Any]:

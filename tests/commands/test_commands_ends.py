@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from batcher.core.control import Control
 from batcher.core.errors import DiskError
-from batcher.runner.control import Control, write_control
+from batcher.runner.control import write_control
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
 from tests.support.command_line import Came as Printed

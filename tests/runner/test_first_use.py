@@ -10,6 +10,7 @@ import sqlite3, sys
 from contextlib import suppress
 from batcher.runner.sidecars import Untrue, checked_failure, checked_sidecar
 from batcher.api.values import Report
+from batcher.runner.control import _control
 from batcher.store.facts import read_facts
 analysed = []
 def note(frame, event, argument):
@@ -30,6 +31,7 @@ print(*analysed)
         "with suppress(Untrue): checked_sidecar({}, None)",
         "with suppress(Untrue): checked_failure({})",
         "read_facts(connection)",
+        "_control({})",
         "Report.of({'run': 'x'})",
     ],
 )

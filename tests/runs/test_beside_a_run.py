@@ -127,8 +127,8 @@ def test_a_rate_is_tuned_while_the_run_goes_and_stays_after_a_restart(tmp_path: 
     assert second.report["submit_rate"] < 2.1
     with StateFileReader(folder) as state:
         history = state.facts.control_history
-    assert [(entry["rate"], entry["reason"]) for entry in history] == [(2.0, "others")] * 2
-    assert all(entry["obeyed_at"] for entry in history)
+    assert [(entry.rate, entry.reason) for entry in history] == [(2.0, "others")] * 2
+    assert all(entry.obeyed_at for entry in history)
 
 
 class StateFileReader:
