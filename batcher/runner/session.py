@@ -50,7 +50,7 @@ from batcher.runner.run_dir import (
 from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
-from batcher.store import STATE, RunFacts, StateFile, has_state, reading, remove_state
+from batcher.store import STATE, RunFacts, StateFile, has_state, reading
 from batcher.store.machine import check_memory, machine_problem
 
 ALONE = Surroundings()
@@ -154,15 +154,12 @@ class Session:
         control = read_control(run_dir)
         with ExitStack() as held:
             beside, is_new = generation.read_beside(run_dir), not has_state(run_dir)
-            if is_new:
-                remove_state(run_dir)
             state = held.enter_context(closing(StateFile(run_dir / STATE, is_new=is_new)))
             try:
                 read = await self._read(state, control, beside)
             except BaseException:
                 if is_new:
-                    state.close()
-                    remove_state(run_dir)
+                    state.abandon()
                 raise
             generation.take(state, run_dir, beside, wall())
             held.callback(generation.leave, run_dir)

@@ -29,7 +29,7 @@ from batcher.store.ballast import Ballast
 from batcher.store.commits import CommitQueue
 from batcher.store.facts import RunFacts, read_facts
 from batcher.store.lock import LOCK, is_going, locked
-from batcher.store.opening import STATE, connect_to_read, has_state, prepare, remove_state
+from batcher.store.opening import STATE, connect_to_read, has_state, prepare
 from batcher.store.statefile import StateFile
 
 __all__ = [
@@ -45,5 +45,4 @@ __all__ = [
     "locked",
     "prepare",
     "read_facts",
-    "remove_state",
 ]

@@ -1,6 +1,7 @@
 """Checks a run directory and opens its state file: is it one of batcher, and of a version that can be read?"""
 
 import os
+import secrets
 import sqlite3
 from contextlib import suppress
 from itertools import islice
@@ -12,7 +13,7 @@ from batcher.store.machine import damaged
 from batcher.store.schema import APPLICATION_ID, VERSION, create
 
 STATE = "state.db"
-NEW = ".state.db.new"  # a state file that is not whole yet
+_NEW = ".state.db.{}.new"  # a state file that has no jobs yet
 GENERATION = ".generation"  # which run wrote the state file
 BUCKET = "images.url"  # where the images are, if not in the run directory
 MANIFEST_COPY = ("manifest.copy", "manifest.copy.json")  # of a manifest at a URL: its bytes, and its URL
@@ -69,9 +70,21 @@ def connect(path: Path, *, is_scratch: bool = False) -> sqlite3.Connection:
 
 
 def remove_state(run_dir: Path) -> None:
-    """Delete what is left of a state file that holds no job."""
-    for name in (STATE, f"{STATE}-wal", f"{STATE}-shm", NEW):
-        (run_dir / name).unlink(missing_ok=True)
+    """Delete a state file that was just created and holds no job."""
+    for suffix in ("", "-wal", "-shm"):
+        (run_dir / f"{STATE}{suffix}").unlink(missing_ok=True)
+
+
+def new_file(run_dir: Path) -> Path:
+    """Where to write a new state file. Deletes what would be taken for a part of it, and those of runs that were killed
+    meanwhile. Raises DiskError.
+    """
+    try:
+        for path in (run_dir / f"{STATE}-wal", run_dir / f"{STATE}-shm", *run_dir.glob(_NEW.format("*"))):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(run_dir, error) from error
+    return run_dir / _NEW.format(secrets.token_hex(4))
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -88,6 +101,8 @@ def connect_to_read(run_dir: Path) -> sqlite3.Connection:
     path = run_dir / STATE
     _check_is_file(path)
     if not has_state(run_dir):
+        if any(run_dir.glob(_NEW.format("*"))):
+            raise UsageError(f"{run_dir} has no {STATE} yet", hint="A run makes it once its manifest is read.")
         raise UsageError(f"{run_dir} is not a run directory: it has no {STATE}", hint="`batcher run` makes one.")
     try:
         try:

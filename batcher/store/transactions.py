@@ -13,9 +13,9 @@ from typing import Any
 
 from batcher.core.errors import DiskError, TakenOver
 from batcher.store.files.disk import disk
-from batcher.store.files.whole import force, put_in_place
+from batcher.store.files.whole import put_unless_there
 from batcher.store.machine import RULE_BROKEN
-from batcher.store.opening import NEW, connect, identity
+from batcher.store.opening import connect, identity, new_file, remove_state
 
 Outcome = tuple[bool, Any]  # (True, value) or (False, exception)
 PATIENCE = 60.0  # seconds that another process may write in one go (``retry`` of a million jobs) before it is an error
@@ -33,7 +33,7 @@ class Transactions:
 
     def __init__(self, path: Path, *, is_scratch: bool = False, is_new: bool = False) -> None:
         self.path = path
-        self._new = path.with_name(NEW) if is_new else None
+        self._new = new_file(path.parent) if is_new else None  # until ``put_in_place``
         self._open(self._new or path, is_scratch=is_scratch or is_new)
         self._generation: str | None = None  # of the run that this process is, JSON as in ``meta``; None for no run
         self._outdated = False  # whether ``meta`` records that the tables beside the file are out of date
@@ -45,14 +45,25 @@ class Transactions:
         (self._version,) = self.connection.execute("PRAGMA data_version").fetchone()
 
     def put_in_place(self) -> None:
-        """Give a new file its name, whole and forced to the disk. No effect on other files. Raises DiskError."""
+        """Give a new file its name, whole and forced to the disk. No effect on other files.
+
+        Raises DiskError; TakenOver if another batcher has done so meanwhile, where locks do nothing.
+        """
         if self._new is not None:
             self.connection.close()
             with disk(self.path.name):
-                force(self._new)
-                put_in_place(self._new, self.path)
+                if not put_unless_there(self._new, self.path):
+                    raise _taken_over(self.path.parent)
             self._new = None
             self._open(self.path, is_scratch=False)
+
+    def abandon(self) -> None:
+        """Close a new file and delete it: it holds no job that was submitted."""
+        self.close()
+        if self._new is None:
+            remove_state(self.path.parent)
+        else:
+            self._new.unlink(missing_ok=True)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}{', in a transaction' * self.connection.in_transaction}>"
@@ -143,10 +154,7 @@ class Transactions:
         """Raises TakenOver if another run has begun in this directory: a lock file can be deleted, or do nothing."""
         if self._generation is not None and self._recorded_generation() != self._generation:
             self.roll_back()
-            raise TakenOver(
-                f"another batcher has begun to write to {self.path.parent}",
-                hint="This one has stopped writing. What it had submitted is collected by the other or the next run.",
-            )
+            raise _taken_over(self.path.parent)
 
     def apply(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome] | Exception:
         """Run the calls in the open transaction. If one fails, roll back and return its exception. Raises DiskError."""
@@ -184,6 +192,13 @@ def busy(path: Path) -> DiskError:
     return DiskError(
         f"the state file {path} has been locked by another program for {PATIENCE:.0f} s",
         hint="Close the program that writes to it, then run the same command again.",
+    )
+
+
+def _taken_over(run_dir: Path) -> TakenOver:
+    return TakenOver(
+        f"another batcher has begun to write to {run_dir}",
+        hint="This one has stopped writing. What it had submitted is collected by the other or the next run.",
     )
 
 

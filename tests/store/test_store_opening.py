@@ -1,16 +1,18 @@
 """Which files are opened, which are refused, and that a refused one is as it was."""
 
+import errno
 import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from batcher.core.errors import DiskError, UsageError
+from batcher.core.errors import DiskError, TakenOver, UsageError
 from batcher.store import STATE, StateFile, connect_to_read, has_state, prepare, schema
 from batcher.store.schema import APPLICATION_ID, VERSION, create
 from tests.support.state_files import Book, a_book, a_job, opened
@@ -208,3 +210,52 @@ def test_an_entry_survives_closing_and_opening(tmp_path: Path) -> None:
     with opened(tmp_path) as state:
         (again,) = Book(state).enlist(a_job())
         assert again.state == "running"
+
+
+def test_a_new_file_has_its_name_once_it_is_put_in_place(tmp_path: Path) -> None:
+    state = StateFile(tmp_path / STATE, is_new=True)
+    (entry,) = state.must_commit([lambda: state.enlist([a_job()])])[0]
+    assert not has_state(tmp_path)
+    with pytest.raises(UsageError, match=r"has no state\.db yet"):
+        connect_to_read(tmp_path)
+    state.put_in_place()
+    assert has_state(tmp_path)
+    assert state.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert state.connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert state.must_commit([lambda: state.claim(entry, 0.0)])[0].attempts == 1
+    state.close()
+    assert names(tmp_path) == [STATE]
+
+
+def test_what_a_killed_run_left_of_a_new_file_is_no_part_of_the_next(tmp_path: Path) -> None:
+    for name in (".state.db.0123abcd.new", f"{STATE}-wal", f"{STATE}-shm"):
+        (tmp_path / name).write_bytes(b"half of it")
+    (tmp_path / STATE).touch()
+    state = StateFile(tmp_path / STATE, is_new=True)
+    state.must_commit([lambda: state.enlist([a_job()])])
+    state.put_in_place()
+    assert state.connection.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
+    assert not list(tmp_path.glob(".*"))
+    state.close()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_new_file_never_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """Where locks do nothing, two batchers may read a manifest at once."""
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    robbed, late = (StateFile(tmp_path / STATE, is_new=True) for _ in range(2))  # each removes what was left before it
+    with closing(StateFile(tmp_path / STATE)) as first:
+        first.must_commit([lambda: first.enlist([a_job()])])
+        for state in (robbed, late):
+            with pytest.raises(TakenOver):
+                state.put_in_place()
+            state.abandon()
+        assert first.connection.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
+    assert names(tmp_path) == [STATE]
+
+
+def no_links(*_: object) -> None:
+    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))

@@ -51,6 +51,25 @@ def put_in_place(temp: Path, path: Path, *, durable: bool = True) -> None:
         force_folder(path.parent)
 
 
+def put_unless_there(temp: Path, path: Path) -> bool:
+    """Force a file to the disk and give it its name. Not done, and False, if a file with content has that name, or
+    ``temp`` is gone. Raises OSError.
+    """
+    try:
+        force(temp)
+    except FileNotFoundError:
+        return False
+    try:
+        os.link(temp, path)  # fails where a rename would replace
+    except OSError:  # a file is there, or the file system has no links
+        if path.exists() and path.stat().st_size:
+            return False
+        os.replace(temp, path)  # noqa: PTH105  as above
+    discard(temp)
+    force_folder(path.parent)
+    return True
+
+
 def force(path: Path) -> None:
     """Force the content of a file to the disk that another program wrote. Raises OSError."""
     with path.open("rb+") as file:
