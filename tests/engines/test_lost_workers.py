@@ -23,7 +23,7 @@ from tests.support.fake_crew import DELAY, HANG, KILL, TWICE, UNKNOWN, FakeCrew,
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.virtual import run
 
-JOBS = 24
+JOBS = 12
 
 
 def with_workers(
@@ -42,7 +42,7 @@ def with_workers(
 
     async def all_of_it() -> tuple[Came, dict[str, Any]]:
         simulator = Simulator(profile or steady(latency=Latency(kind="fixed", median=4.0)))
-        given = {"engine": "ray", "workers": 2, "hire": hiring, "hear": events.append, **settings}
+        given = {"engine": "ray", "workers": 2, "rate": 10.0, "hire": hiring, "hear": events.append, **settings}
         came = await go(tmp_path / "run", manifest, simulator, **given)
         if then is not None:
             came = await go(tmp_path / "run", manifest, simulator, hear=events.append, **then)
@@ -142,21 +142,21 @@ def test_without_any_worker_this_process_fetches_the_files_itself(tmp_path: Path
     hiring = Hiring()
 
     async def cluster_ends(going: Going) -> None:
-        await until_done(going, 20)
+        await until_done(going, 5)
         assert hiring.crew is not None
         hiring.crew.gone = True
         for number in range(hiring.crew.size):
             hiring.crew.kill(number)
 
-    came, stats, events = with_workers(tmp_path, hiring, jobs=60, meanwhile=cluster_ends)
-    is_whole(tmp_path / "run", came, stats, 60)
+    came, stats, events = with_workers(tmp_path, hiring, meanwhile=cluster_ends)
+    is_whole(tmp_path / "run", came, stats)
     assert "no worker is left: this process fetches the files itself" in notes(events)
 
 
 @pytest.mark.parametrize("then", [{}, {"engine": "ray", "workers": 3, "hire": Hiring()}], ids=["alone", "with workers"])
 def test_a_run_that_was_cut_off_goes_on_with_workers_and_without(tmp_path: Path, then: dict[str, Any]) -> None:
     async def cut(going: Going) -> None:
-        await until_done(going, 20)
+        await until_done(going, JOBS // 2)
         going.context.stop.request(Reason.INTERRUPTED, "interrupted")
 
     came, stats, _ = with_workers(tmp_path, Hiring(), meanwhile=cut, then=then)
