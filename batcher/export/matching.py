@@ -92,22 +92,22 @@ class Matching:
         self._flags = asked_for(where.names, run_dir, connection)
         self.picks = picks.read(run_dir)
 
-    def images(self, *, removed: bool = False, by_arrival: bool = False) -> Iterator[Sample]:
-        """removed, by_arrival: as of ``exporting.images``. Raises UsageError for an order between text and numbers."""
-        where, there = self._where, self.picks or None
-        carried: str | None = (
-            None  # the images of a prompt mostly follow each other, with the same meta: decode it once
-        )
-        meta = NOTHING
+    def images(self, *, removed: bool = False, by_arrival: bool = False, again: bool = False) -> Iterator[Sample]:
+        """removed, by_arrival: as of ``exporting.images``. again: ``where`` has seen the names of all images before.
+
+        Raises UsageError for an order between text and numbers.
+        """
+        where, flags, there = self._where, self._flags, self.picks or None
+        every = again and not where.names
+        meta, carried = NOTHING, ""  # images of a prompt mostly follow each other, with the same meta: decode it once
         for image in exporting.images(self._connection, removed=removed, by_arrival=by_arrival):
-            place = image.key, image.output_index
-            verdict = there.of(*place, image.sha256) if there is not None else None
-            if image.meta != carried:
-                carried, meta = image.meta, decoded(image.meta)
-            inputs, chosen = decoded(image.inputs), decoded(image.chosen)
-            more = verdict_of(verdict.given if verdict else {}, self._flags.get(place, ())) if where.names else NOTHING
-            if where(image, inputs, meta, chosen, more):
-                yield Sample(image, inputs, meta, chosen, verdict)
+            verdict = there.of(image.key, image.output_index, image.sha256) if there is not None else None
+            if (image.meta or "") != carried:
+                carried, meta = image.meta or "", decoded(image.meta)
+            sample = Sample(image, _scan(image.inputs, 0)[0], meta, decoded(image.chosen), verdict)
+            more = verdict_of(sample.given, flags.get(sample.place, ())) if where.names else NOTHING
+            if every or where(image, sample.inputs, meta, sample.chosen, more):
+                yield sample
 
 
 def matching_images(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iterator[Sample]:

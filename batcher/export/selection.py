@@ -62,8 +62,6 @@ class Selection:
             run: _Home(run, Folders(run.absolute(), run.absolute() / "images"), storage.url_of(run) is not None)
             for run in runs_of(order.run)
         }
-        only, *others = self._homes.values()
-        self._only = None if others else only
         self._links: dict[str, str] = {}
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
@@ -77,8 +75,6 @@ class Selection:
 
     def _home(self, image: Image) -> "tuple[_Home, str]":
         """The run directory that has the image, and the file's name there."""
-        if self._only is not None:
-            return self._only, image.file
         run, file = whose(self._order.run, image.file)
         return self._homes[run], file
 
@@ -154,7 +150,7 @@ class Selection:
         order, splits = self._order, self._order.splits
         recoded = order.recode.kind.extension if order.recode else None
         whole = splits.names[0] if len(splits.names) == 1 else None
-        for sample in self._matching.images(removed=order.include_removed, by_arrival=by_arrival):
+        for sample in self._matching.images(removed=order.include_removed, by_arrival=by_arrival, again=not is_first):
             extension = EXTENSIONS.get(sample.image.mime)
             if extension is None:
                 self.left["no images"] += is_first
