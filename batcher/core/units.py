@@ -42,9 +42,9 @@ def parse_clock(text: str) -> tuple[int, int]:
 
 
 def parse_count(text: str) -> int:
-    """A whole number from 1."""
+    """A whole number from 1 to 999,999,999."""
     if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) < 1:
-        raise ValueError("must be a whole number, 1 or more")
+        raise ValueError("must be a whole number from 1 to 999,999,999")
     return int(text)
 
 

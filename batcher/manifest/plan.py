@@ -6,8 +6,11 @@ that is no YAML is a plan of one group with one entry.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 
+from batcher.core.errors import ManifestError
 from batcher.core.naming import Template, TemplateError
 from batcher.manifest.flags import Overrides
 from batcher.manifest.paths import DefaultPaths, Paths, TemplatePaths
@@ -18,11 +21,14 @@ from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.sweep.sweep import Sweep
 from batcher.manifest.templates.dynamic import Dynamic
+from batcher.manifest.templates.variables import least
 from batcher.manifest.yaml.document import Document
 from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.entries import Entries, Entry, FromFile, Inline
 from batcher.manifest.yaml.named import NamedFiles
 from batcher.manifest.yaml.sections import Sections
+
+_QUICKLY_READ = 200_000  # rows of a file: about two seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +51,6 @@ class Group:
     def name(self) -> str | None:
         return self.document.group
 
-    def least_jobs(self) -> int:
-        """The jobs of its inline prompts: a lower bound that needs no file to be read."""
-        rows = (row for entry in self.entries if isinstance(entry, Inline) for row in entry.held)
-        return sum(self.sweep.count(self.sweep.pins(row.inputs)) for row in rows)
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -69,6 +70,21 @@ class Plan:
     def rows(self, entry: Entry, problems: Problems) -> Iterator[Row]:
         """The prompts of one entry. Raises ManifestError where the reading of a file ends."""
         return iter(entry.held) if isinstance(entry, Inline) else entry.rows(self.model, self.model_inputs, problems)
+
+    def makes_more_jobs_than(self, most: int) -> bool:
+        """Whether it surely does, as far as can be said in a second or two: before a job is made, and its files are
+        read only for sweeps that soon come to so many.
+        """
+        counts = (
+            group.sweep.count(group.sweep.pins(row.inputs)) * least(row)
+            for group in self.groups
+            for entry in group.entries
+            if isinstance(entry, Inline) or group.sweep.count({}) * entry.carried.most_of_a_row * _QUICKLY_READ > most
+            for row in self.rows(entry, Problems())
+        )
+        with suppress(ManifestError):  # it comes again when the jobs are made
+            return any(total > most for total in accumulate(counts))
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Walk:
         self._check = RowCheck(plan)
         self._waiting: list[_Unnumbered] = []
         self._rows = self._texts = self._index = 0  # rows read, texts made of them, jobs given out
-        self._refused = sum(group.least_jobs() for group in plan.groups) > MOST_JOBS  # known before a row is read
+        self._refused = self._limit is None and plan.makes_more_jobs_than(MOST_JOBS)
         self._beyond = 0  # rows of files that were read though the limit needs none of them
         self._cut = False  # whether the reading of the file at hand ended before its end
         self.shares: list[Share] = []
@@ -102,7 +102,7 @@ class Walk:
     @property
     def too_many(self) -> bool:
         """Whether the manifest asks for more jobs than batcher makes; ``whole`` says how many."""
-        return self._limit is None and (self._refused or self.whole > MOST_JOBS)
+        return self._refused or (self._limit is None and self.whole > MOST_JOBS)
 
     @property
     def _is_full(self) -> bool:
@@ -206,6 +206,10 @@ class Walk:
             if row.variants is None:
                 self._check.braces(row, rendering.inputs.get("prompt"))
             yield from self._prompt(row, rendering)
+            if self.too_many:
+                rest = variables.bound(row) - made
+                self.whole += rest * self._sweep.count(self._sweep.pins(rendering.inputs))
+                break
         self._texts += -(-made // variables.copies(row))
         return used
 

@@ -66,8 +66,8 @@ def test_an_address_where_nobody_listens_is_said_at_once(
     ("flags", "words"),
     [
         (("--workers", "2"), "--workers is for --engine ray"),
-        (("--engine", "ray", "--workers", "0"), "a whole number, 1 or more"),
-        (("--engine", "ray", "--workers", "-3"), "a whole number, 1 or more"),
+        (("--engine", "ray", "--workers", "0"), "a whole number from 1 to"),
+        (("--engine", "ray", "--workers", "-3"), "a whole number from 1 to"),
         (("--engine", "dask"), "one of local, ray"),
     ],
 )

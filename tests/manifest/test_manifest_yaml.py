@@ -272,3 +272,17 @@ def test_a_file_that_makes_a_sweep_too_large_is_counted_to_its_end(tmp_path: Pat
     write(tmp_path, "a kite\n" * 5, "p.txt")
     path = write(tmp_path, "prompts: [{file: p.txt}]\nmatrix: {seed: 1..20000000}\n")
     assert ["makes 100,000,000 jobs" in problem.what for problem in problems(path)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "jobs"),
+    [("matrix: {seed: 1..1000000}", 2_000_000_000), ("repeat: 100000", 200_000_000)],
+)
+def test_a_long_file_that_makes_a_sweep_too_large_makes_no_job_before_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sweep: str, jobs: int
+) -> None:
+    """Ten million jobs take minutes; the size of the sweep is known after two thousand rows."""
+    monkeypatch.setattr("batcher.manifest.walk.canonical_json", None)  # of a job, for its key
+    write(tmp_path, "a kite\n" * 2000, "p.txt")
+    (problem,) = problems(write(tmp_path, f"prompts: [{{file: p.txt}}]\n{sweep}\n"))
+    assert f"makes {jobs:,} jobs; the maximum is 10,000,000" in problem.what

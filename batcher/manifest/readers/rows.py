@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Protocol
 
 from batcher.manifest.sweep.repeats import Repeat
@@ -62,6 +63,11 @@ class Carried:
     repeat: Repeat | None = None
     aside: frozenset[str] = frozenset()
     places: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+
+    @property
+    def most_of_a_row(self) -> int:
+        """The most prompts that its vars and copies make of a row."""
+        return prod(map(len, self.vars.values())) * (1 if self.repeat is None else self.repeat.times)
 
     def with_meta(self, own: dict[str, Any]) -> dict[str, Any]:
         """The metadata of a row: its own over this one, where its own is neither empty nor null."""

@@ -156,7 +156,7 @@ def _drawn(name: str, spec: dict[str, Any], model_inputs: ModelInputs) -> Sequen
     if not 1 <= many <= most:
         mend = f"draw 1 to {most:,} values" if most else "list the values: the model accepts none from 0 to 2^31 - 1"
         raise BadAxis(f"can't draw {many} different values", mend)
-    return seeds(["axis", start], many, among)
+    return list(seeds(["axis", start], many, among))
 
 
 def _stepped(spec: dict[str, Any]) -> range:

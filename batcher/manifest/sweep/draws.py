@@ -5,7 +5,7 @@ library or a platform. A value that was drawn before is skipped, so a longer lis
 sweep can grow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import count
 from typing import Any
@@ -15,13 +15,15 @@ from batcher.core.job import canonical_json
 MOST = 100_000  # seeds of one draw: all of them are in memory
 
 
-def seeds(about: Sequence[Any], many: int, among: range) -> list[int]:
+def seeds(about: Sequence[Any], many: int, among: range) -> Iterator[int]:
     """``many`` different seeds of ``among``, which must have so many. about: the purpose, as JSON data."""
     purpose = canonical_json(about).encode(errors="replace")
-    drawn: dict[int, None] = {}
+    drawn: set[int] = set()
     for number in count():
         if len(drawn) == many:
-            break
+            return
         digest = blake2b(b"%d:" % number + purpose, digest_size=16).digest()
-        drawn[among[int.from_bytes(digest, "big") % len(among)]] = None
-    return list(drawn)
+        seed = among[int.from_bytes(digest, "big") % len(among)]
+        if seed not in drawn:
+            drawn.add(seed)
+            yield seed

@@ -6,7 +6,7 @@ like any other, and are stored before they are sent. A prompt with a ``seed`` of
 the defaults, the flags or its file does not count for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ class Repeat:
     times: int
     among: range
 
-    def seeds(self, inputs: Mapping[str, Any]) -> list[int]:
+    def seeds(self, inputs: Mapping[str, Any]) -> Iterator[int]:
         """A seed for each copy of the prompt with these inputs, vars filled in."""
         return seeds(["repeat", str(inputs.get("prompt"))], self.times, self.among)
 

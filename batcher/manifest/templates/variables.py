@@ -59,10 +59,14 @@ def braces(row: Row) -> list[str]:
     ]
 
 
+def least(row: Row) -> int:
+    """The prompts that a row makes of each of its variants, by arithmetic."""
+    return 1 if row.is_plain else prod(len(row.vars[name]) for name in used(row)) * copies(row)
+
+
 def bound(row: Row) -> int:
     """The most prompts that a row can make, by arithmetic: some variants may be equal."""
-    variants = 1 if row.variants is None else row.variants.bound
-    return prod(len(row.vars[name]) for name in used(row)) * copies(row) * variants
+    return least(row) * (1 if row.variants is None else row.variants.bound)
 
 
 def copies(row: Row) -> int:
