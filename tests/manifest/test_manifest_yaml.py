@@ -276,7 +276,7 @@ def test_a_file_that_makes_a_sweep_too_large_is_counted_to_its_end(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("sweep", "jobs"),
-    [("matrix: {seed: 1..1000000}", 2_000_000_000), ("repeat: 100000", 200_000_000)],
+    [("matrix: {seed: 1..1000000}", 2_000_000_000), ("defaults: {repeat: 100000}", 200_000_000)],
 )
 def test_a_long_file_that_makes_a_sweep_too_large_makes_no_job_before_it_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sweep: str, jobs: int
