@@ -14,4 +14,4 @@ def json_line(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value) + b"\n"
     except UnicodeEncodeError:
-        return as_compact_json(value).encode(errors="backslashreplace") + b"\n"
+        return as_compact_json(msgspec.to_builtins(value)).encode(errors="backslashreplace") + b"\n"

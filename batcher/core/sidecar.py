@@ -73,8 +73,13 @@ class FailureLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def sidecar(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) -> dict[str, Any]:
     """The sidecar as JSON data. The row of the state file can be rebuilt from it. version: of batcher."""
+    values: dict[str, Any] = msgspec.to_builtins(sidecar_fields(entry, artifact, simulated=simulated, version=version))
+    return values
+
+
+def sidecar_fields(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) -> SidecarFields:
     job = entry.job
-    fields = SidecarFields(
+    return SidecarFields(
         schema="batcher/1", job=job.key, request_id=entry.request_id, model=job.model, inputs=dict(job.inputs),
         prompt_id=job.prompt_id, meta=dict(job.meta), source=Source(job.source, job.line), file=artifact.file,
         bytes=artifact.bytes, sha256=artifact.sha256, mime=artifact.mime, width=artifact.width, height=artifact.height,
@@ -83,17 +88,15 @@ def sidecar(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) 
         downloaded_at=utc(artifact.downloaded_at) or "", attempts=entry.attempts, cost_usd=entry.cost_usd,
         simulated=simulated, batcher=version, chosen=dict(job.chosen) if job.chosen else None, c2pa=artifact.c2pa,
     )  # fmt: skip
-    return dict(msgspec.to_builtins(fields))
 
 
-def failure_line(entry: Entry, retry: str) -> dict[str, Any]:
-    """The line of ``failures.jsonl`` as JSON data. retry: the command that reopens the jobs of its cause."""
+def failure_line(entry: Entry, retry: str) -> FailureLine:
+    """The line of ``failures.jsonl`` of a job. retry: the command that reopens the jobs of its cause."""
     job, cause = entry.job, entry.cause
     facts = {} if cause is None else {name: getattr(cause, name) for name in ("kind", "message", "http_status", "code")}
-    line = FailureLine(
+    return FailureLine(
         job=job.key, state="in_doubt" if entry.state == "in_doubt" else "failed",
         cause={name: value for name, value in facts.items() if value is not None}, model=job.model,
         inputs=dict(job.inputs), prompt_id=job.prompt_id, meta=dict(job.meta), source=Source(job.source, job.line),
         request_id=entry.request_id, attempts=entry.attempts, submitted_at=utc(entry.submitted_at), retry=retry,
     )  # fmt: skip
-    return dict(msgspec.to_builtins(line))

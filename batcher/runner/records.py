@@ -11,11 +11,13 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+import msgspec
+
 from batcher.core.command_line import command_line
 from batcher.core.errors import BusyError
 from batcher.core.job import State
 from batcher.core.json_text import json_line
-from batcher.core.sidecar import failure_line
+from batcher.core.sidecar import FailureLine, SidecarFields, failure_line
 from batcher.core.version import __version__
 from batcher.runner.progress import Progress, counted, counting
 from batcher.runner.run_dir import hold
@@ -89,15 +91,15 @@ def _tables(
     yield FAILURES, _lines(failures(connection, run_dir))
 
 
-def _with_verdicts(records: Iterable[dict[str, Any]], run_dir: Path) -> Iterator[dict[str, Any]]:
+def _with_verdicts(records: Iterable[SidecarFields], run_dir: Path) -> Iterator[Any]:
     """The lines with ``pick``, ``stars`` and ``tags``, if there are any."""
     there = picks.read(run_dir)
     for record in records:
-        verdict = there.of(record["job"], record["output_index"], record["sha256"]) if there.verdicts else None
-        yield record if verdict is None else {**record, **verdict.given}
+        verdict = there.of(record.job, record.output_index, record.sha256) if there.verdicts else None
+        yield record if verdict is None else {**msgspec.to_builtins(record), **verdict.given}
 
 
-def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:
+def failures(connection: Connection, run_dir: Path) -> Iterator[FailureLine]:
     """The lines of ``failures.jsonl``: each with the command that reopens the jobs of its cause, and only those."""
     for entry in reading.unfinished(connection):
         state = [] if entry.state == State.FAILED else ["--state", entry.state]
@@ -105,5 +107,5 @@ def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:
         yield failure_line(entry, command_line("retry", run_dir, *state, *cause))
 
 
-def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+def _lines(rows: Iterable[Any]) -> Iterator[bytes]:
     return map(json_line, rows)

@@ -137,7 +137,10 @@ def copy_number(key: str, model: str, inputs: Mapping[str, Any]) -> int:
 
     It hashes the same text as ``job.job_key``, in which "copy" comes first, but builds the rest of it only once.
     """
-    rest = canonical_json({"inputs": inputs, "model": model})[1:].encode()
+    try:
+        rest = canonical_json({"inputs": inputs, "model": model})[1:].encode()
+    except ValueError as error:  # 1e999, or half of a surrogate pair
+        raise Untrue(one_line(f"its inputs can't be sent: {error}", 200)) from None
     digest = bytes.fromhex(key)
     for copy in range(1, MOST_COPIES):
         if blake2b(b'{"copy":%d,' % copy + rest, digest_size=16).digest() == digest:

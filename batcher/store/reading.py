@@ -9,7 +9,7 @@ from typing import Any
 
 from batcher.core.errors import Cause
 from batcher.core.job import Counts, Entry, State
-from batcher.core.sidecar import sidecar
+from batcher.core.sidecar import SidecarFields, sidecar_fields
 from batcher.store.facts import read_facts
 from batcher.store.money import IN_FLIGHT
 from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGE_COLUMNS, artifact_of, cause_of, entry_of, in_groups
@@ -168,7 +168,7 @@ def open_jobs(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, A
         yield model, json.loads(inputs), images
 
 
-def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[dict[str, Any]]:
+def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[SidecarFields]:
     """The sidecars of all finished images of the manifest, from the state file, in the manifest's order."""
     rows = connection.execute(
         f"{ENTRY}{IMAGE_COLUMNS} FROM jobs j CROSS JOIN images i ON i.job_id = j.id"
@@ -176,7 +176,7 @@ def records(connection: sqlite3.Connection, *, simulated: bool, version: str) ->
     )
     for row in rows:
         entry, artifact = entry_of(row[:ENTRY_WIDTH]), artifact_of(row[ENTRY_WIDTH:])
-        yield sidecar(entry, artifact, simulated=simulated, version=version)
+        yield sidecar_fields(entry, artifact, simulated=simulated, version=version)
 
 
 def unfinished(connection: sqlite3.Connection) -> Iterator[Entry]:

@@ -15,12 +15,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+
+from msgspec import to_builtins
 
 from batcher.core.batched import batched
 from batcher.core.errors import UsageError
 from batcher.core.job import State
 from batcher.core.one_line import one_line
+from batcher.core.sidecar import SidecarFields
 from batcher.core.units import show_count
 from batcher.core.where import VERDICTS
 from batcher.images.check import allow
@@ -214,7 +216,7 @@ def _records(run_dir: Path, connection: sqlite3.Connection, rules: Rules) -> Ite
         yield _record("it is cut short")
 
 
-def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset[str]) -> bool:
+def _is_record(line: bytes, expected: SidecarFields | None, versions: frozenset[str]) -> bool:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
@@ -224,7 +226,7 @@ def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset
     version = record.get("batcher")
     for name in VERDICTS:  # a person may have given them since
         record.pop(name, None)
-    return record == {**expected, "batcher": version} and (not versions or version in versions)
+    return record == {**to_builtins(expected), "batcher": version} and (not versions or version in versions)
 
 
 def _record(message: str) -> Finding:

@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
 
 from batcher.core.errors import Cause
 from batcher.core.job import Counts, State
@@ -82,7 +83,7 @@ def test_a_pending_job_is_described_as_the_edited_manifest_describes_it(tmp_path
             prompt_id="grey-heron", meta={}, source="more birds.csv", line=77,
         )  # fmt: skip
         entry = book.done(edited)
-        (record,) = reading.records(book.state.connection, simulated=False, version="0")
+        (record,) = map(to_builtins, reading.records(book.state.connection, simulated=False, version="0"))
         assert record == sidecar(entry, a_picture(entry), simulated=False, version="0")
         assert record["source"] == {"manifest": "more birds.csv", "line": 77}
 
@@ -150,7 +151,7 @@ def test_records_are_the_sidecars(tmp_path: Path) -> None:
         saved, _ = book.do(book.state.save, several, pictures)
         expected = [sidecar(entry, a_picture(entry), simulated=True, version="1.2") for entry in entries]
         expected += [sidecar(saved, picture, simulated=True, version="1.2") for picture in pictures]
-        assert list(reading.records(book.state.connection, simulated=True, version="1.2")) == expected
+        assert list(map(to_builtins, reading.records(book.state.connection, simulated=True, version="1.2"))) == expected
 
 
 def test_what_failed_or_is_in_doubt_is_listed_with_its_cause(tmp_path: Path) -> None:
@@ -158,7 +159,9 @@ def test_what_failed_or_is_in_doubt_is_listed_with_its_cause(tmp_path: Path) -> 
         book.done(a_job(1))
         book.gone(a_job(2))
         book.in_doubt(a_job(3))
-        lines = [failure_line(entry, "batcher retry x") for entry in reading.unfinished(book.state.connection)]
+        lines = [
+            to_builtins(failure_line(entry, "batcher retry x")) for entry in reading.unfinished(book.state.connection)
+        ]
         assert [(line["state"], line["request_id"], line["attempts"]) for line in lines] == [
             ("failed", "request-1", 1), ("in_doubt", None, 1),
         ]  # fmt: skip

@@ -223,6 +223,13 @@ def test_whatever_stands_in_a_sidecar_is_answered_and_never_raised(value: Any) -
         checked_sidecar(value if isinstance(value, dict) else {"schema": value}, "images/a.json")
 
 
+@pytest.mark.parametrize("inputs", ['{"seed": 1e999}', r'{"prompt": "\ud800"}'])
+def test_inputs_that_no_run_can_have_sent_are_refused(finished: Path, inputs: str) -> None:
+    values = parse(next((finished / "images").rglob("*.json")).read_bytes())
+    with pytest.raises(Untrue, match="can't be sent"):
+        checked_sidecar({**values, "inputs": json.loads(inputs)}, None)
+
+
 @given(name=st.sampled_from(FIELDS), value=ANYTHING)
 def test_a_sidecar_with_a_strange_value_is_believed_or_refused_and_nothing_else(
     finished: Path, name: str, value: Any
