@@ -130,7 +130,7 @@ def test_no_more_jobs_are_at_the_service_than_in_flight_allows(tmp_path: Path) -
 
 
 def test_slow_files_do_not_hold_up_submits(tmp_path: Path) -> None:
-    slow = Fault(where="file", kind="slow", seconds=40.0)
+    slow = Fault(where="file", kind="slow", seconds=10.0)
     profile = steady(latency=Latency(kind="fixed", median=1.0), faults=(slow,))
     came, _, _ = one_run(tmp_path, lines(60), profile, in_flight=20, downloads=2, rate=10.0)
     assert came.exit_code == 0

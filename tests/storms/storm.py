@@ -62,7 +62,7 @@ def alone(place: str, kind: str, jobs: int) -> Weather:
     if place == "status":
         profile = profile.merged({"unfinished_result": 409})  # else nobody would ask the status endpoint
     if place == "cancel":
-        profile = profile.merged({"slots": 4, "latency": 5})
+        profile = profile.merged({"slots": 4, "latency": 2})
     return _storm(f"{place}:{kind}", profile, jobs)
 
 
