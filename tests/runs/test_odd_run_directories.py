@@ -26,7 +26,7 @@ class Desk:
         self.started: list[subprocess.Popen[str]] = []
         (folder / "p.txt").write_text("".join(f"kite {number}\n" for number in range(JOBS)))
 
-    def start(self, *flags: str, program: tuple[str, ...] = ("-m", "batcher")) -> "subprocess.Popen[str]":
+    def start(self, *flags: str, program: tuple[str, str] = ("-m", "batcher")) -> "subprocess.Popen[str]":
         return self._start(
             "run", "p.txt", "-o", "run", "--base-url", f"{self.origin}/v1", "--trust-host", "127.0.0.1", "--rate",
             "10/s", "--progress", "none", "--json", *flags, program=program,
@@ -38,7 +38,7 @@ class Desk:
         assert "Traceback" not in complained
         return going.returncode, out + complained
 
-    def _start(self, *words: str, program: tuple[str, ...] = ("-m", "batcher")) -> "subprocess.Popen[str]":
+    def _start(self, *words: str, program: tuple[str, str] = ("-m", "batcher")) -> "subprocess.Popen[str]":
         going = subprocess.Popen(
             [sys.executable, *program, *words], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -174,17 +174,16 @@ def test_a_pipe_or_a_link_in_place_of_a_file_of_ours_neither_hangs_a_run_nor_lea
     assert desk.stats()["charges_per_input"]["max"] == 1
 
 
-LOCKLESS = "import fcntl; fcntl.flock = lambda *_: None; from batcher.__main__ import entry; entry()"
-NO_LOCKS = ("-m", "tests.support.patched", LOCKLESS)
+NO_LOCKS = "import fcntl; fcntl.flock = lambda *_: None; from batcher.__main__ import entry; entry()"
 
 
 @pytest.mark.parametrize("together", [True, False])
 def test_where_locks_do_nothing_two_runs_of_one_directory_pay_for_nothing_twice(desk: Desk, together: bool) -> None:
     """Some network file systems grant every lock."""
-    first = desk.start("--rate", "1/s", program=NO_LOCKS)  # it is not done before the second one is there
+    first = desk.start("--rate", "1/s", program=("-c", NO_LOCKS))  # it is not done before the second one is there
     if not together:
         desk.until_submitted(2, first)
-    second = desk.start(program=NO_LOCKS)
+    second = desk.start(program=("-c", NO_LOCKS))
     while first.poll() is None and second.poll() is None:
         time.sleep(0.02)
     desk.batcher("tune", "run", "--rate", "50/s")

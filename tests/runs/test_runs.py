@@ -176,14 +176,14 @@ def test_an_outage_costs_only_what_was_in_the_air_and_a_handful(tmp_path: Path) 
         await asyncio.sleep(5.0)
         bad = [{"where": place, "kind": "502_html"} for place in ("submit", "result", "status", "catalog")]
         going.simulator.change({"faults": bad})
-        await asyncio.sleep(900.0)
+        await asyncio.sleep(300.0)
         going.simulator.change({"faults": []})
 
     came, stats, _ = one_run(tmp_path, lines(100), steady(), rate=5.0, meanwhile=outage)
     assert came.report["done"] + came.report["in_doubt"] == 100
-    assert came.report["in_doubt"] <= 10, "a quarter of an hour at 5/s would have been 4,500 submits"
+    assert came.report["in_doubt"] <= 10, "five minutes at 5/s would have been all of them"
     assert stats["charges_per_input"]["max"] == 1
-    assert came.seconds < 900 + 200
+    assert came.seconds < 300 + 100
 
 
 def test_a_refused_token_stops_the_run_and_keeps_what_is_there(tmp_path: Path) -> None:
@@ -326,8 +326,8 @@ def test_two_runs_of_the_same_night_agree_in_every_number(tmp_path: Path) -> Non
     facts = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        came, stats, _ = one_run(tmp_path / name, lines(60), profile, rate=8.0, in_flight=20)
+        came, stats, _ = one_run(tmp_path / name, lines(40), profile, rate=8.0, in_flight=20)
         facts.append((came.report["done"], came.report["failed"], came.report["submits"], stats["calls"]["submit"]))
         assert came.report["in_doubt"] == 0
-        assert came.report["done"] + came.report["failed"] == 60
+        assert came.report["done"] + came.report["failed"] == 40
     assert facts[0] == facts[1]
