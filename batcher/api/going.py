@@ -27,12 +27,11 @@ from batcher.core.errors import BatcherError, Interrupted, UsageError
 from batcher.core.job import State
 from batcher.runner import session
 from batcher.runner.events import Event, JobMoved, RunBegan
-from batcher.runner.run_context import RunContext
+from batcher.runner.run_context import RunContext, Surroundings
 from batcher.runner.service import Options
 from batcher.runner.stop import Reason
 from batcher.runner.tuning import tune
 from batcher.runner.watchers.watching import Watch
-from batcher.runner.work import Surroundings
 
 Result = Image | Failed
 _HOW = "Use it so: async with batcher.start(...) as run: async for result in run: ..."

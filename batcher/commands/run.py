@@ -80,7 +80,7 @@ def _run(
     from batcher.commands import loop
     from batcher.images.remote_file import shown
     from batcher.runner import session
-    from batcher.runner.work import Surroundings
+    from batcher.runner.run_context import Surroundings
 
     try:
         return loop.run(session.run(options, Surroundings(observers=observers, attend=signals.attend)))

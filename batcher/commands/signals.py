@@ -60,8 +60,7 @@ class Signals:
     @asynccontextmanager
     async def attend(self, context: "RunContext") -> AsyncIterator[None]:
         """Handle signals while the jobs go. A second signal cancels the current task."""
-        from batcher.runner.events import Noted
-        from batcher.runner.stop import GRACE, Reason
+        from batcher.runner.stop import GRACE, Reason, grace
 
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
@@ -72,10 +71,10 @@ class Signals:
             if self.asked_at is None:
                 self.asked_at = now
                 words = (
-                    f"stopping: {_under_way(context.in_air, context.tally.downloading, context.grace)}"
+                    f"stopping: {_under_way(context.flow.in_air, context.tally.downloading, grace(context.settings))}"
                     "Ctrl-C once more leaves at once"
                 )
-                context.tell(Noted(text=words, at=context.wall()))
+                context.surroundings.say(words)
                 context.stop.request(Reason.INTERRUPTED, "interrupted")
                 if number == signal.SIGTERM:
                     loop.call_later(GRACE, task.cancel)

@@ -10,6 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from hashlib import blake2b
+
+from batcher.core.job import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,12 @@ def decide(policy: RetryPolicy, failures: int, draw: float, *, asked: float | No
     if asked is not None:
         wait = min(asked, MOST_PATIENCE) + policy.jitter * draw * min(cap, 1.0)
     return wait
+
+
+def draw(entry: Entry, count: int) -> float:
+    """Uniform in [0, 1), from a hash of job, attempt and count, so that the order of tasks does not matter."""
+    digest = blake2b(f"{entry.job.key}/{entry.attempts}/{count}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 2**32
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -1,9 +1,9 @@
 """Counts of a run in progress: initialised from the state file, then kept in memory until the end."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
-from batcher.core.job import Counts, State
+from batcher.core.job import CancelOutcome, Counts, State
 from batcher.core.limits import Waits
 
 WINDOW = 60.0  # seconds over which the pace is measured
@@ -57,6 +57,8 @@ class Tally:
         self.downloading = 0
         self.submits = 0
         self.rate_limited = 0
+        self.taken_in = 0  # jobs whose files were already on disk at the start
+        self.cancelled: Counter[CancelOutcome] = Counter()  # outcomes of --cancel-on-interrupt
         self.warnings: deque[str] = deque(maxlen=20)
         self.warned = 0
         self.note = ""  # of the service

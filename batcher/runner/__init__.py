@@ -6,7 +6,7 @@ What happens, in order:
 2. ``recovery.generation`` checks that the state file is the newest one. ``intake.manifest_jobs`` writes the manifest to
    its job table; ``intake.input_check`` and ``intake.media_inputs`` check and upload the input files of jobs.
 3. ``run_dir.begin`` settles what an earlier process left unfinished (``recovery.departures``, ``recovery.rescue``).
-4. ``work.drain`` opens everything that jobs share (``run_context``) and starts a ticker: four times a second it sends
+4. ``work.drain`` opens the parts that jobs share (``run_context``) and starts a ticker: four times a second it sends
    the progress to the observers and applies ``control.json`` (``controller``).
 5. ``drain.Drain`` reads the job table and runs one task for each open job, until all are final or ``stop`` is set.
 6. ``session`` writes ``records.jsonl`` (``records``), ``report.json`` (``report``) and the summary (``report_words``).

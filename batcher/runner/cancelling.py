@@ -12,9 +12,8 @@ from typing import Any
 from batcher.client.api import Api
 from batcher.core.errors import CallError, NotFound, Overtaken, Rejected
 from batcher.core.job import CancelOutcome, Entry, State
-from batcher.core.retry import CANCELS, decide
+from batcher.core.retry import CANCELS, decide, draw
 from batcher.runner.progress import listener
-from batcher.runner.run_context import draw
 from batcher.runner.service import Options, as_recorded, open_service
 from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, is_going, read_facts, reading
 

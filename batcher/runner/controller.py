@@ -26,11 +26,11 @@ class Controller:
 
     def __init__(self, context: RunContext, commanded: Settings, control: Control) -> None:
         self._context = context
-        self._run_dir = context.state.path.parent
+        self._run_dir = context.table.state.path.parent
         self._commanded = commanded
         self._control = control
         self._file_seen: tuple[int, int, int] | None = None  # None: read it again
-        self._deadline_of_command = context.past_deadline
+        self._deadline_of_command = context.clock.past_deadline
         self._apply(control)
 
     def _stat(self) -> tuple[int, int, int] | None:
@@ -55,32 +55,32 @@ class Controller:
         before, self._control = self._control, control
         self._apply(control)
         context = self._context
-        context.tell(_steered(before, control, context.wall()))
+        context.surroundings.tell(_steered(before, control, context.clock.wall()))
         if control.drain:
             why = f": {control.reason}" if control.reason else ""
             context.stop.request(Reason.DRAINED, f"was asked to finish what is at the service, then end{why}")
-        await context.queue.durable(_acknowledge, context.state, control, context.wall())
+        await context.table.queue.durable(_acknowledge, context.table.state, control, context.clock.wall())
         words = f"tuned: {control.asked(before)}"
         return f"{words}; `{command_line('tune', self._run_dir, '--resume')}` resumes it" if control.paused else words
 
     def _apply(self, control: Control) -> None:
-        context, now = self._context, self._context.now()
+        context, clock, flow = self._context, self._context.clock, self._context.flow
         settings = control.settings(self._commanded)
-        if settings.rate != context.pace.ceiling:
-            context.pace.change(settings.rate, now)
+        if settings.rate != flow.submits.ceiling:
+            flow.submits.change(settings.rate, clock.now())
         context.settings = settings
-        context.slots.size = settings.in_flight
-        context.downloads.size = context.engine.resize(settings.downloads)
-        context.budget.ceiling = settings.budget
-        context.money_moved.set()
+        flow.slots.size = settings.in_flight
+        flow.downloads.size = context.engine.resize(settings.downloads)
+        context.money.budget.ceiling = settings.budget
+        context.money.moved.set()
         deadline = control.deadline
-        context.past_deadline = self._deadline_of_command if deadline is None else lambda: context.wall() >= deadline
+        clock.past_deadline = self._deadline_of_command if deadline is None else lambda: clock.wall() >= deadline
         if control.paused:
-            context.go_on.clear()
+            flow.going.clear()
             why = f" ({control.reason})" if control.reason else ""
             context.tally.control_note = f"paused{why}"
         else:
-            context.go_on.set()
+            flow.going.set()
             context.tally.control_note = ""
 
 

@@ -15,10 +15,11 @@ from batcher.core.lifecycle import AT_REST, PAID_FOR
 from batcher.core.units import show_count
 from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
+from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.places import Places
 from batcher.runner.recovery.departures import Departures
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason
+from batcher.runner.stop import Reason, grace
 from batcher.runner.submit import Submitter
 from batcher.runner.wait import Waiter
 from batcher.store import reading
@@ -35,6 +36,7 @@ class Drain:
 
     def __init__(self, context: RunContext) -> None:
         self.context = context
+        self._table, self._flow, self._stop = context.table, context.flow, context.stop
         self.waiter = Waiter(context)
         self.fetcher = Fetcher(context)
         self._steps: dict[State, Callable[[Entry], Awaitable[Entry]]] = {State.READY: self.fetcher.fetch}
@@ -58,20 +60,22 @@ class Drain:
             for entry in entries:
                 await self._begin(tasks, entry)
 
-    async def run(self, journal: Departures, model: str, limit: int | None = None) -> None:
+    async def run(
+        self, journal: Departures, model: str, limit: int | None = None, media: MediaInputs | None = None
+    ) -> None:
         """Run until every job of the manifest is final or ``stop`` is set, which holds the reason.
 
         journal: records departing submits. model: read by free probes while the service is failing. limit: submit only
-        positions below it, None for all.
+        positions below it, None for all. media: makes links to input files, None if there are none.
 
         Raises only defects (in an ExceptionGroup) and cancellation; by then all queued writes are done.
         """
-        submitter = Submitter(self.context, journal, model, in_vain=lambda: self.fetcher.in_vain)
+        submitter = Submitter(self.context, journal, model, media, in_vain=lambda: self.fetcher.in_vain)
         self._steps |= {State.RUNNING: self.waiter.wait, State.PENDING: submitter.submit}
-        self.context.stop.asked = self._wake.set
+        self._stop.asked = self._wake.set
         self._enough_failures()
         watch = asyncio.create_task(self._watch(), name="watch")
-        grace = asyncio.create_task(self._end_soon(), name="grace")
+        ending = asyncio.create_task(self._end_soon(), name="grace")
         try:
             async with asyncio.TaskGroup() as tasks:
                 try:
@@ -80,19 +84,19 @@ class Drain:
                     self._end(error)
         finally:
             watch.cancel()
-            grace.cancel()
+            ending.cancel()
         if self._defects:
             raise ExceptionGroup("defects", self._defects)
 
     async def _feed(self, tasks: asyncio.TaskGroup, limit: int | None) -> None:
-        stop = self.context.stop.nothing_new
+        stop = self._stop.nothing_new
         await self._collect(tasks)
         cursor, again = START, False  # again: a second pass over all rows, with no task left
         while not stop.is_set():
             if self._changed:
                 await self._begin_again(tasks, limit)
                 cursor = START
-            rows = reading.pending(self.context.reader, cursor, CHUNK, limit)
+            rows = reading.pending(self._table.reader, cursor, CHUNK, limit)
             for position, entry in rows:
                 cursor = position
                 if entry.id not in self._at_work and not stop.is_set() and not self._changed:
@@ -111,7 +115,7 @@ class Drain:
 
     async def _collect(self, tasks: asyncio.TaskGroup) -> None:
         """Poll every job that is already paid for, before anything new is submitted."""
-        for entry in reading.entries(self.context.reader, PAID_FOR):
+        for entry in reading.entries(self._table.reader, PAID_FOR):
             if entry.id not in self._at_work:
                 self.waiter.will_ask(entry)
                 await self._begin(tasks, entry)
@@ -120,21 +124,21 @@ class Drain:
     async def _begin_again(self, tasks: asyncio.TaskGroup, limit: int | None) -> None:
         self._changed = False
         tally = self.context.tally
-        tally.recount(reading.counts(self.context.reader, tally.total, limit))
+        tally.recount(reading.counts(self._table.reader, tally.total, limit))
         await self._collect(tasks)
 
     async def _end_soon(self) -> None:
         """End within seconds of an interruption, however slow the service is; unanswered submits become in doubt."""
-        await self.context.stop.leave.wait()
-        if self.context.stop.reason is Reason.INTERRUPTED:
-            await asyncio.sleep(self.context.grace)
+        await self._stop.leave.wait()
+        if self._stop.reason is Reason.INTERRUPTED:
+            await asyncio.sleep(grace(self.context.settings))
             for task in filter(None, self._at_work.values()):
                 task.cancel()
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH)
-            self.context.stop_if_stuck()
+            self.context.health.stop_if_stuck()
             try:
                 self._changed = await self._changed_elsewhere() or self._changed
             except Exception as error:  # noqa: BLE001
@@ -143,18 +147,18 @@ class Drain:
                 self._wake.set()
 
     async def _changed_elsewhere(self) -> bool:
-        state, queue = self.context.state, self.context.queue
+        state, queue = self._table.state, self._table.queue
         return state.changed_elsewhere() if queue.is_idle else await queue.durable(state.changed_elsewhere)
 
     async def _begin(self, tasks: asyncio.TaskGroup, entry: Entry) -> None:
         self._at_work[entry.id] = None
-        waits = self.context.waits
+        waits = self._flow.waits
         waits.feed = limits.DOWNLOADS
         await self._room.acquire()
         held = entry.state is not State.READY
         if held:
             waits.feed = limits.IN_FLIGHT
-            await self.context.slots.acquire()
+            await self._flow.slots.acquire()
         waits.feed = ""
         self._at_work[entry.id] = tasks.create_task(self._work(entry, held=held), name=f"job {entry.job.key}")
 
@@ -163,33 +167,34 @@ class Drain:
 
         held: whether it holds a slot at the service, from before the submit until its result is known.
         """
-        context = self.context
+        context, slots = self.context, self._flow.slots
         context.tally.in_flight += entry.state is State.RUNNING
         try:
             while entry.state not in AT_REST:
                 if held and entry.state is State.READY:
                     held = False
-                    context.slots.release()
+                    slots.release()
                 elif not held and entry.state is not State.READY:
-                    await context.slots.acquire()
+                    await slots.acquire()
                     held = True
                 after = await self._step(entry)
                 context.tally.in_flight += (after.state is State.RUNNING) - (entry.state is State.RUNNING)
-                context.left_service(entry)
+                self._left_service(entry)
                 if after.state is entry.state:
                     return
-                files = context.files.get(entry.id, ())
-                context.tell(JobMoved(entry=after, before=entry.state, artifacts=files, at=context.wall()))
+                files = self._table.files.get(entry.id, ())
+                at = context.clock.wall()
+                context.surroundings.tell(JobMoved(entry=after, before=entry.state, artifacts=files, at=at))
                 entry = after
             self._rest(entry)
         except AccountError as error:
             reason = Reason.BALANCE if isinstance(error, BalanceGone) else Reason.ACCOUNT
-            context.stop.request(reason, error.message, error.hint)
+            self._stop.request(reason, error.message, error.hint)
         except Exception as error:  # noqa: BLE001  a defect is raised at the end of the run
             self._end(error)
         finally:
             if held:
-                context.slots.release()
+                slots.release()
             self._room.release()
             self.waiter.asked(entry)
             self.fetcher.forget(entry)
@@ -197,30 +202,36 @@ class Drain:
             if not self._at_work:
                 self._wake.set()
 
+    def _left_service(self, entry: Entry) -> None:
+        """A job left the state of ``entry``: its time at the service counts if this process submitted it."""
+        clock = self.context.clock
+        if entry.state is State.RUNNING and entry.submitted_at is not None and entry.submitted_at >= clock.started:
+            self.context.tally.took(max(0.0, clock.wall() - entry.submitted_at))
+
     def _end(self, error: Exception) -> None:
         """End the run because of this job; calls and downloads of other jobs still finish."""
         if problem := machine_problem(error):
-            self.context.machine_failed(problem)
+            self._table.failed(problem)
         else:
             self._defects.append(error)
-            self.context.stop.request(Reason.DEFECT, f"a defect in batcher: {type(error).__name__}: {error}")
+            self._stop.request(Reason.DEFECT, f"a defect in batcher: {type(error).__name__}: {error}")
 
     async def _step(self, entry: Entry) -> Entry:
         step = self._steps.get(entry.state)
         try:
             return entry if step is None else await step(entry)
         except Overtaken as overtaken:  # `batcher cancel --pending`, say
-            now = reading.by_id(self.context.reader, entry.id)
+            now = reading.by_id(self._table.reader, entry.id)
             if (now.state, now.attempts) == (entry.state, entry.attempts):
                 raise Defect(str(overtaken)) from overtaken
             return now
 
     def _rest(self, entry: Entry) -> None:
-        self.context.tally.at_rest(entry.state, self.context.now())
+        self.context.tally.at_rest(entry.state, self.context.clock.now())
         self._enough_failures()
 
     def _enough_failures(self) -> None:
         failed, most = self.context.tally.at[State.FAILED], self.context.settings.max_failures
         if most is not None and failed >= most:
             hint = "A larger --max-failures goes on without them."
-            self.context.stop.request(Reason.MAX_FAILURES, f"--max-failures {most} is reached", hint)
+            self._stop.request(Reason.MAX_FAILURES, f"--max-failures {most} is reached", hint)

@@ -2,8 +2,8 @@
 
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
 from batcher.core.job import Artifact, Entry
-from batcher.core.retry import FILE_HOST, FILES, decide
-from batcher.runner.run_context import RunContext, draw
+from batcher.core.retry import FILE_HOST, FILES, decide, draw
+from batcher.runner.run_context import RunContext
 from batcher.runner.stop import pause
 
 LINK_TRIES = 3  # before a new result is requested: the host of the link may be gone
@@ -19,25 +19,26 @@ class Turn:
     """Waits for a slot of ``--downloads``. Raises TooLate."""
 
     def __init__(self, context: RunContext) -> None:
-        self._context = context
+        self._downloads, self._leave, self._tally = context.flow.downloads, context.stop.leave, context.tally
 
     async def __aenter__(self) -> None:
-        await self._context.downloads.acquire()
-        if self._context.stop.leave.is_set():
-            self._context.downloads.release()
+        await self._downloads.acquire()
+        if self._leave.is_set():
+            self._downloads.release()
             raise TooLate
-        self._context.tally.downloading += 1
+        self._tally.downloading += 1
 
     async def __aexit__(self, *_: object) -> None:
-        self._context.tally.downloading -= 1
-        self._context.downloads.release()
+        self._tally.downloading -= 1
+        self._downloads.release()
 
 
 class Fetcher:
     """The downloads of one run."""
 
     def __init__(self, context: RunContext) -> None:
-        self.context = context
+        self._engine, self._table, self._health = context.engine, context.table, context.health
+        self._leave, self._tally = context.stop.leave, context.tally
         self._turn = Turn(context)
         self.trying = 0  # jobs in this step
         self._misses = 0  # failed tries since the last success
@@ -48,26 +49,25 @@ class Fetcher:
 
         Raises DiskError.
         """
-        leave = self.context.stop.leave
         failures = 0
         damaged: str | None = None
         self.trying += 1
         try:
-            while not leave.is_set():
+            while not self._leave.is_set():
                 try:
-                    return await self._save(entry, await self.context.engine.fetch(entry, self._turn))
+                    return await self._save(entry, await self._engine.fetch(entry, self._turn))
                 except FileUnavailable as problem:
                     failures += 1
                     self._miss(problem.cause)
                     if failures == LINK_TRIES and (entry.id, "silent") not in self._relinked:
                         return await self._relink(entry, "silent", problem.cause)
-                    policy = FILE_HOST if self.context.patient and problem.cause.kind not in DAMAGED else FILES
+                    policy = FILE_HOST if self._health.patient and problem.cause.kind not in DAMAGED else FILES
                     wait = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
                     twice = problem.digest is not None and problem.digest == damaged  # the host has it so
                     damaged = problem.digest
                     if wait is None or twice:
                         return await self._fail(entry, problem.cause)
-                await pause(wait, leave)
+                await pause(wait, self._leave)
         except TooLate:
             pass
         except LinkDead as problem:
@@ -85,27 +85,27 @@ class Fetcher:
 
     def _miss(self, cause: Cause) -> None:
         self._misses += 1
-        self.context.note_stuck(cause)
+        self._health.stuck(cause)
         if self._misses >= MANY_MISSES:
-            self.context.tally.file_note = (
+            self._tally.file_note = (
                 f"no file could be downloaded {self._misses} times in a row ({cause}); still retrying"
             )
 
     def forget(self, entry: Entry) -> None:
         """Drop the state of a job that has no task any more."""
         self._relinked -= {(entry.id, "dead"), (entry.id, "silent")}
-        self.context.files.pop(entry.id, None)
+        self._table.files.pop(entry.id, None)
 
     async def _save(self, entry: Entry, artifacts: list[Artifact]) -> Entry:
-        context = self.context
-        saved, warnings = await context.queue.durable(context.state.save, entry, artifacts)
-        context.files[entry.id] = artifacts
-        context.count_outcome(entry, None)
-        context.note_fetched()
+        table, tally = self._table, self._tally
+        saved, warnings = await table.queue.durable(table.state.save, entry, artifacts)
+        table.files[entry.id] = artifacts
+        self._health.ended(entry, None)
+        self._health.fetched()
         self._misses = 0
-        context.tally.file_note = ""
+        tally.file_note = ""
         for warning in warnings:
-            context.tally.warn(warning)
+            tally.warn(warning)
         return saved
 
     async def _relink(self, entry: Entry, why: str, cause: Cause) -> Entry:
@@ -113,9 +113,9 @@ class Fetcher:
         if (entry.id, why) in self._relinked:
             return await self._fail(entry, cause.as_gone())
         self._relinked.add((entry.id, why))
-        return await self.context.queue.durable(self.context.state.expire, entry)
+        return await self._table.queue.durable(self._table.state.expire, entry)
 
     async def _fail(self, entry: Entry, cause: Cause) -> Entry:
-        self.context.note_fetched()
-        self.context.count_outcome(entry, cause)
-        return await self.context.queue.durable(self.context.state.fail_here, entry, cause)
+        self._health.fetched()
+        self._health.ended(entry, cause)
+        return await self._table.queue.durable(self._table.state.fail_here, entry, cause)

@@ -26,8 +26,9 @@ class ImagesOnDisk:
     """The images in one run directory."""
 
     def __init__(self, context: RunContext) -> None:
-        self.context = context
-        self._run_dir = context.state.path.parent
+        self._table, self._tally, self._budget = context.table, context.tally, context.money.budget
+        self._clock, self._simulated = context.clock, bool(context.api.simulated)
+        self._run_dir = context.table.state.path.parent
         self._names = lru_cache(maxsize=64)(self._listed)  # jobs come folder by folder
 
     async def take(self, entry: Entry) -> Entry | None:
@@ -36,16 +37,16 @@ class ImagesOnDisk:
         DONE: its images and sidecars are intact. RUNNING: an image is damaged, and the sidecar has the request id.
         IN_DOUBT: there is an image and no sidecar that belongs to it.
         """
-        context, state = self.context, self.context.state
+        queue, state = self._table.queue, self._table.state
         if not entry.attempts and not self._is_possible(entry):
             return None
         if proof := await asyncio.to_thread(self._find, entry):
             attempt, files = proof
             if not files:
                 return await self._collected_again(entry, attempt)
-            saved = await context.queue.durable(state.find, attempt, files)
-            context.files[entry.id] = files
-            context.taken_in += 1
+            saved = await queue.durable(state.find, attempt, files)
+            self._table.files[entry.id] = files
+            self._tally.taken_in += 1
             self._count_as_spent(saved)
             return saved
         if entry.attempts or (file := self._unproved(entry)) is None:
@@ -53,19 +54,19 @@ class ImagesOnDisk:
         message = f"{file} is there without a complete sidecar: it may be this job's, and paid for"
         doubt = Cause(kind="unproved", message=message)
         self._count_as_spent(entry)
-        return await context.queue.durable(lambda: state.doubt(state.claim(entry, context.wall()), doubt))
+        return await queue.durable(lambda: state.doubt(state.claim(entry, self._clock.wall()), doubt))
 
     async def _collected_again(self, entry: Entry, attempt: Entry) -> Entry:
-        context, state, now = self.context, self.context.state, self.context.wall()
+        state, now = self._table.state, self._clock.wall()
         before = replace(entry, attempts=max(0, attempt.attempts - 1))
         left, request_id = attempt.submitted_at or now, attempt.request_id or ""
-        after = await context.queue.durable(lambda: state.accept(state.claim(before, left), request_id, now))
+        after = await self._table.queue.durable(lambda: state.accept(state.claim(before, left), request_id, now))
         if after.state is State.RUNNING:
-            context.budget.hold(kind_of(entry.job.model, entry.job.inputs), entry.job.images)
+            self._budget.hold(kind_of(entry.job.model, entry.job.inputs), entry.job.images)
         return after
 
     def _count_as_spent(self, entry: Entry) -> None:
-        budget = self.context.budget
+        budget = self._budget
         budget.spent += entry.job.images * (budget.price or 0.0) if entry.cost_usd is None else entry.cost_usd
 
     def _is_possible(self, entry: Entry) -> bool:
@@ -94,7 +95,7 @@ class ImagesOnDisk:
                 continue
             sidecars = siblings(reader, sidecar)
             files = [one.artifact for one in sidecars]
-            if sidecar.entry.job.key != entry.job.key or sidecar.simulated is not self.context.simulated:
+            if sidecar.entry.job.key != entry.job.key or sidecar.simulated is not self._simulated:
                 continue
             whole = len(files) == sidecar.artifact.output_count and all(
                 reader.sha256(file.file) == file.sha256 for file in files

@@ -33,7 +33,7 @@ from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.intake.remote_manifest import Remote, brought
 from batcher.runner.progress import ObservedProgress, Progress, as_observer, listener
 from batcher.runner.recovery import generation
-from batcher.runner.run_context import RunContext
+from batcher.runner.run_context import RunContext, Surroundings
 from batcher.runner.run_dir import (
     begin,
     check_room,
@@ -49,7 +49,7 @@ from batcher.runner.run_dir import (
 )
 from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
-from batcher.runner.work import Surroundings, drain
+from batcher.runner.work import drain
 from batcher.store import STATE, RunFacts, StateFile, has_state, reading
 from batcher.store.machine import check_memory, machine_problem
 
@@ -283,9 +283,9 @@ class Session:
             seconds=self.elapsed(),
             ended=self.surroundings.wall(),
             simulated=bool(self.service.api.simulated),
-            asked=None if context is None else context.pace.ceiling,
+            asked=None if context is None else context.flow.submits.ceiling,
             command=self._command,
-            price=read.offer.price if context is None else context.budget.price,
+            price=read.offer.price if context is None else context.money.budget.price,
         )
         built = report.build(state.connection, facts, stop)
         if not records.are_fresh(state):
@@ -297,7 +297,7 @@ class Session:
             as_json, stop, facts.tally.warnings, limited=facts.limited, piped=self.options.manifest == "-",
             needed=room_needed(state, read.jobs), control=control_now(self.run_dir),
         )  # fmt: skip
-        lines = report_words.cancelled({} if context is None else context.cancelled)
+        lines = report_words.cancelled(facts.tally.cancelled)
         return Ended(as_json, "\n".join([*lines, *_untaken(context), words]), stop, context)
 
 
@@ -339,4 +339,4 @@ def _record_end(state: StateFile, built: report.Report) -> None:
 
 
 def _untaken(context: RunContext | None) -> list[str]:
-    return [] if context is None else context.rescue.in_words()
+    return [] if context is None else context.table.rescue.in_words()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from batcher.core.errors import DiskError, TakenOver
-from batcher.core.settings import Deadline
+from batcher.core.settings import Deadline, Settings
 
 SEVERITY = (1, 75, 77, 73, 69, 130, 5, 3, 4)  # exit codes: the first that applies is that of the run
 
@@ -70,6 +70,11 @@ class Stop:
             self.leave_at = asyncio.get_running_loop().time()
             self.leave.set()
         self.asked()
+
+
+def grace(settings: Settings) -> float:
+    """Seconds that open submits and downloads get after an interruption."""
+    return GRACE - CANCELS if settings.cancel_on_interrupt else GRACE
 
 
 def of_disk(error: DiskError) -> Reason:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from batcher.client.protocol import RUNNING
 from batcher.core.errors import CallError, Cause, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.core.job import Answer, CancelledThere, Entry, FailedThere, Succeeded, Waiting
-from batcher.core.retry import EARLY, FINISHED, decide
+from batcher.core.retry import EARLY, FINISHED, READS, decide, draw
 from batcher.pacing.polling import PollPlanner
-from batcher.runner.run_context import RunContext, draw
+from batcher.runner.run_context import RunContext
 from batcher.runner.stop import pause
 
 WATCHED = 15.0  # seconds that a job is polled at least before it times out, in case the clock jumped
@@ -36,6 +36,7 @@ class Waiter:
 
     def __init__(self, context: RunContext) -> None:
         self.context = context
+        self._clock, self._table, self._health, self._flow = context.clock, context.table, context.health, context.flow
         self.planner = PollPlanner()
         self._unasked: set[int] = set()  # jobs of earlier processes that were not polled yet
         self._all_asked = asyncio.Event()
@@ -47,7 +48,7 @@ class Waiter:
         """RUNNING to READY, PENDING (to be paid again), FAILED or CANCELLED; stays RUNNING if the run stops first.
         Raises AccountError.
         """
-        context, now = self.context, self.context.now
+        context, now = self.context, self._clock.now
         first_poll, (began, ours) = now(), self._began(entry)
         watch = self.planner.watch(began, learns=ours)
         poll_at = watch.next(now(), draw(entry, 0)) if ours else now()
@@ -59,7 +60,7 @@ class Waiter:
                 continue
             polls += 1
             try:
-                await context.call_turn()
+                await self._flow.read_turn()
                 asked_at = now()
                 answer = await context.api.poll(entry.request_id or "")
             except CallError as problem:
@@ -88,17 +89,17 @@ class Waiter:
 
     def _began(self, entry: Entry) -> tuple[float, bool]:
         """When the job was submitted, on the loop's clock, and whether this process did it."""
-        context = self.context
-        submitted = entry.submitted_at or context.started
-        left_at = context.left_at.pop(entry.id, None)  # the wall clock may have been set since
-        began = context.now() - max(0.0, context.wall() - submitted) if left_at is None else left_at
-        return began, submitted >= context.started
+        clock = self._clock
+        submitted = entry.submitted_at or clock.started
+        left_at = self._flow.left_at.pop(entry.id, None)  # the wall clock may have been set since
+        began = clock.now() - max(0.0, clock.wall() - submitted) if left_at is None else left_at
+        return began, submitted >= clock.started
 
     def _note_read(self, answer: Answer) -> float:
         """Note that a poll was answered, and return the time. Warn once of each status that batcher doesn't know."""
-        self.context.note_answer()
-        self.context.note_fetched()
-        self._read_at = self.context.now()
+        self._health.answered()
+        self._health.fetched()
+        self._read_at = self._clock.now()
         if isinstance(answer, Waiting) and answer.status not in RUNNING:
             self._warn_of(answer.status)
         return self._read_at
@@ -109,34 +110,32 @@ class Waiter:
             self.context.tally.warn(f"the service says {word!r}, a status batcher doesn't know: taken as still running")
 
     async def _conclude(self, entry: Entry, answer: Answer) -> Entry:
-        context, state = self.context, self.context.state
+        money, queue, state, wall = self.context.money, self._table.queue, self._table.state, self._clock.wall
         if isinstance(answer, Succeeded):
             if entry.finished_at is None:  # otherwise it was settled before, and this is a new link
-                context.settle(entry, answer.cost_usd)
-            when = answer.finished_at or context.wall()
+                money.settle(entry, answer.cost_usd)
+            when = answer.finished_at or wall()
             cost_usd = entry.cost_usd if answer.cost_usd is None else answer.cost_usd
-            return await context.queue.durable(state.complete, entry, answer.urls, cost_usd, when)
+            return await queue.durable(state.complete, entry, answer.urls, cost_usd, when)
         if entry.finished_at is not None:  # it had a result and is paid for: a new submit costs again
             return await self._give_up(entry, _taken_back(answer))
         if isinstance(answer, FailedThere):
-            context.settle(entry, answer.cost_usd, failed=True)
-            context.count_outcome(entry, answer.cause)
-            again = not answer.final and entry.attempts < context.settings.attempts
-            return await context.queue.durable(
-                state.fail_there, entry, answer.cause, answer.cost_usd, context.wall(), again=again
-            )
+            money.settle(entry, answer.cost_usd, failed=True)
+            self._health.ended(entry, answer.cause)
+            again = not answer.final and entry.attempts < self.context.settings.attempts
+            return await queue.durable(state.fail_there, entry, answer.cause, answer.cost_usd, wall(), again=again)
         assert isinstance(answer, CancelledThere)
-        context.unspend(entry)
-        context.failure_limit.dropped(entry.id)
-        return await context.queue.durable(state.cancel, entry, context.wall())
+        money.release(entry)
+        self._health.failure_limit.dropped(entry.id)
+        return await queue.durable(state.cancel, entry, wall())
 
     async def _give_up(self, entry: Entry, cause: Cause) -> Entry:
         """Fail a job that is paid for and has no result; `batcher retry` asks for it again, free."""
-        self.context.note_fetched()
+        self._health.fetched()
         if entry.finished_at is None:
-            self.context.settle(entry, None)
-        self.context.count_outcome(entry, cause)
-        return await self.context.queue.durable(self.context.state.fail_here, entry, cause)
+            self.context.money.settle(entry, None)
+        self._health.ended(entry, cause)
+        return await self._table.queue.durable(self._table.state.fail_here, entry, cause)
 
     async def _unread(self, entry: Entry, trouble: Trouble, problem: CallError) -> float | Cause:
         """After a failed read: seconds until the next, or why another would be pointless."""
@@ -145,40 +144,53 @@ class Waiter:
             self._all_asked.set()
         if isinstance(problem, NotFound | Rejected):
             trouble.denials += 1
-            policy = EARLY if self.context.patient else FINISHED
+            policy = EARLY if self._health.patient else FINISHED
             wait = decide(policy, trouble.denials, draw(entry, trouble.denials))
             if wait is not None:
                 return wait
             return _denied(problem) if entry.finished_at is None else problem.cause.as_gone()
         trouble.count += 1
         if trouble.count == 1:
-            trouble.since = self.context.now()
-        self.context.note_stuck(problem.cause)
+            trouble.since = self._clock.now()
+        self._health.stuck(problem.cause)
         trouble.misses += await self._answers_others(entry, trouble.since)
         if trouble.misses >= MOST_MISSES:
-            return _unanswered(problem, self.context.now() - trouble.since)
-        return self.context.delay_of_read(problem, trouble.count, entry)
+            return _unanswered(problem, self._clock.now() - trouble.since)
+        return self._delay(problem, trouble.count, entry)
+
+    def _delay(self, problem: CallError, count: int, entry: Entry) -> float:
+        """Seconds until the next try of a read that got no answer ``count`` times."""
+        if isinstance(problem, Refused):
+            self._health.answered()
+            if problem.cause.http_status != 503:  # a 503 is about the service's state, not about our rate
+                self._flow.reads.refused(self._clock.now(), problem.retry_after)
+            self.context.tally.rate_limited += 1
+        else:
+            self._health.silent(problem)
+        wait = decide(READS, count, draw(entry, count), asked=problem.retry_after)
+        assert wait is not None, "this policy has an end"
+        return wait
 
     async def _answers_others(self, entry: Entry, since: float) -> bool:
         """Whether only this job fails to be read, past its timeout, while the service answers otherwise.
 
         The run waits for the end of an outage, but not for one request that never gets a readable answer.
         """
-        context = self.context
-        if context.now() - since <= context.settings.timeout:
+        now = self._clock.now()
+        if now - since <= self.context.settings.timeout:
             return False
         if self._read_at > since:
             return True
-        if context.now() < self._probe_at:
+        if now < self._probe_at:
             return False
-        self._probe_at = context.now() + PROBE_EVERY
+        self._probe_at = now + PROBE_EVERY
         try:  # no other job to compare with: a free read of something else
-            await context.api.model(entry.job.model)
+            await self.context.api.model(entry.job.model)
         except (NotSent, Unclear, Refused):
             return False
         except (NotFound, Rejected):
             pass  # also an answer
-        context.note_answer()
+        self._health.answered()
         return True
 
     def will_ask(self, entry: Entry) -> None:

@@ -1,10 +1,9 @@
 """Drains the job table: opens and closes every part that a run works with."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, nullcontext, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from dataclasses import replace
 from itertools import count
 
 from batcher.client.catalogue import Offer
@@ -20,15 +19,20 @@ from batcher.images.fetch import Downloader
 from batcher.images.storage import place_of
 from batcher.images.trust import Trust
 from batcher.runner.cancelling import cancel_all
+from batcher.runner.clock import Clock
 from batcher.runner.controller import Controller
 from batcher.runner.drain import Drain
 from batcher.runner.engines.engine import Local
-from batcher.runner.engines.opening import Hire, open_engine, ray_crew
-from batcher.runner.events import Event, Noted, Observer, Ticked
+from batcher.runner.engines.opening import open_engine
+from batcher.runner.events import Ticked
+from batcher.runner.flow import Flow
+from batcher.runner.health import Health
 from batcher.runner.intake.media_inputs import MediaInputs
+from batcher.runner.job_table import JobTable
+from batcher.runner.money import Money
 from batcher.runner.progress_words import in_flight_hint
 from batcher.runner.recovery import departures
-from batcher.runner.run_context import RunContext
+from batcher.runner.run_context import RunContext, Surroundings
 from batcher.runner.service import Service
 from batcher.runner.stop import GRACE, Reason, Stop, deadline_at
 from batcher.store import Ballast, CommitQueue, RunFacts, StateFile, connect_to_read, reading
@@ -38,38 +42,6 @@ from batcher.store.money import money_in_all
 TICK = 0.25  # seconds between checks of the tally and of control.json
 REMEMBERED = 1_000  # jobs of earlier processes whose costs are used for the budget
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
-
-
-def _elapsed() -> float:
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
-    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
-
-
-Attend = Callable[[RunContext], AbstractAsyncContextManager[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the caller of a run provides.
-
-    observers: receive all events. attend: a context manager around the run, given its context: signal handlers for a
-    command, faults for a test. hire: starts the workers of ``--engine ray``. wall: Unix seconds. elapsed: seconds on
-    a monotonic clock that goes on in sleep.
-    """
-
-    observers: Sequence[Observer] = ()
-    attend: Attend = lambda _: nullcontext()
-    hire: Hire = ray_crew
-    wall: Callable[[], float] = time.time
-    elapsed: Callable[[], float] = _elapsed
-
-    def tell(self, event: Event) -> None:
-        for observer in self.observers:
-            observer(event)
-
-    def say(self, text: str, name: str = "note") -> None:
-        """Print a message. name: name of the event in a log."""
-        self.tell(Noted(text=text, at=self.wall(), name=name))
 
 
 async def drain(
@@ -84,42 +56,41 @@ async def drain(
     departures.begin_anew(state)
     async with _opened(
         state, service, control.settings(settings), stop, surroundings, price=offer.price, total=total,
-        simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings), media=media,
-        limit=limit,
+        simulated=bool(service.api.simulated), deadline=settings.deadline, limit=limit,
     ) as context:  # fmt: skip
-        context.no_catalogue = offer.absent
+        context.health.no_catalogue = offer.absent
         with closing(departures.Departures(state.path.parent)) as journal:
             controller = Controller(context, settings, control)
             async with surroundings.attend(context):
                 ticker = asyncio.create_task(_tick(context, controller), name="progress")
                 try:
-                    await _run_jobs(context, journal, model, limit)
+                    await _run_jobs(context, Drain(context).run(journal, model, limit, media))
                 finally:
                     ticker.cancel()
                     with suppress(asyncio.CancelledError):
                         await ticker
-                    await context.rescue.settle(context.queue, context.wall())
+                    await context.table.rescue.settle(context.table.queue, context.clock.wall())
             if stop.reason is Reason.INTERRUPTED:
                 with suppress(DiskError):  # then the next start does it
-                    departures.recover(state, context.wall())  # submits whose answer is no longer waited for
-        if context.taken_in:
-            jobs = show_count(context.taken_in, "job was", "jobs were")
-            context.say(f"{jobs} there already, image and sidecar: taken in, not paid for again")
+                    departures.recover(state, context.clock.wall())  # submits whose answer is no longer waited for
+        if taken_in := context.tally.taken_in:
+            jobs = show_count(taken_in, "job was", "jobs were")
+            surroundings.say(f"{jobs} there already, image and sidecar: taken in, not paid for again")
         await _remember(context, offer)
-        context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
+        surroundings.tell(Ticked(snapshot=_snapshot(context), at=surroundings.wall()))
     return context
 
 
-async def _run_jobs(context: RunContext, journal: departures.Departures, model: str, limit: int | None) -> None:
+async def _run_jobs(context: RunContext, jobs: Awaitable[None]) -> None:
     """Run the jobs; after an interruption, cancel what is queued if the settings say so."""
-    stop = context.stop
+    stop, table = context.stop, context.table
     try:
-        await Drain(context).run(journal, model, limit)
+        await jobs
         if context.settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
-            await context.queue.flush()  # so that finished jobs are not cancelled
+            await table.queue.flush()  # so that finished jobs are not cancelled
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(stop.leave_at + GRACE):
-                    await cancel_all(context.api, context.queue, context.reader, context.cancelled)
+                    await cancel_all(context.api, table.queue, table.reader, context.tally.cancelled)
     except asyncio.CancelledError:
         stop.request(Reason.INTERRUPTED, "interrupted twice: left at once")
 
@@ -143,11 +114,11 @@ async def fetch_again(
 @asynccontextmanager
 async def _opened(
     state: StateFile, service: Service, settings: Settings, stop: Stop, surroundings: Surroundings, *,
-    price: float | None, total: int, simulated: bool, past_deadline: Callable[[], bool] = lambda: False,
-    patient: bool = True, media: MediaInputs | None = None, limit: int | None = None,
+    price: float | None, total: int, simulated: bool, deadline: Deadline | None = None, patient: bool = True,
+    limit: int | None = None,
 ) -> AsyncIterator[RunContext]:  # fmt: skip
     """Open every part that a run works with. Raises DiskError."""
-    run_dir = state.path.parent
+    run_dir, past_deadline = state.path.parent, _past(deadline, surroundings)
     ballast = Ballast(run_dir)
     with closing(connect_to_read(run_dir)) as reader, ExitStack() as held:
         held.callback(ballast.drop)
@@ -164,28 +135,19 @@ async def _opened(
                 simulated=simulated, hire=surroundings.hire, tell=surroundings.tell, wall=surroundings.wall,
             ) as engine,
         ):  # fmt: skip
+            clock = Clock(surroundings.wall, past_deadline)
+            table, tally = JobTable(queue, reader, ballast, stop), Tally(counts, clock.began)
             yield RunContext(
-                settings=settings,
-                queue=queue,
-                reader=reader,
-                api=service.api,
-                engine=engine,
-                tally=Tally(counts, asyncio.get_running_loop().time()),
-                stop=stop,
-                ballast=ballast,
-                simulated=simulated,
-                budget=_budget(state, settings, price),
-                observers=surroundings.observers,
-                media=media,
-                past_deadline=past_deadline,
-                patient=patient,
-                wall=surroundings.wall,
-            )
+                settings=settings, surroundings=surroundings, clock=clock, stop=stop, table=table, api=service.api,
+                health=Health(settings, clock, stop, tally, table, service.api.base_url, patient=patient),
+                money=Money(_budget(state, settings, price), tally),
+                flow=Flow(settings, engine.resize(settings.downloads), clock, stop), engine=engine, tally=tally,
+            )  # fmt: skip
 
 
 async def _remember(context: RunContext, offer: Offer) -> None:
     """Record how the run ended; a failing disk was reported before."""
-    price, now, reason = context.budget.price, utc(context.wall()), context.stop.reason
+    price, now, reason = context.money.budget.price, utc(context.clock.wall()), context.stop.reason
 
     def end(facts: RunFacts) -> RunFacts:
         if price is not None and price != offer.price:
@@ -193,7 +155,7 @@ async def _remember(context: RunContext, offer: Offer) -> None:
         return replace(facts, process=None, live=None, stopped_by=reason and reason.word)
 
     with suppress(DiskError):
-        await context.queue.durable(context.state.change_facts, end)
+        await context.table.queue.durable(context.table.state.change_facts, end)
 
 
 def _budget(state: StateFile, settings: Settings, price: float | None) -> Budget:
@@ -227,19 +189,20 @@ def _past(deadline: Deadline | None, surroundings: Surroundings) -> Callable[[],
 
 async def _tick(context: RunContext, controller: Controller) -> None:
     """Show the progress, record it for ``batcher status``, and apply ``control.json``, four times a second."""
+    surroundings, table, flow = context.surroundings, context.table, context.flow
     hinted, noted = False, None
     for ticks in count():
         snapshot = _snapshot(context)
-        if not hinted and (hint := in_flight_hint(snapshot, context.slots.size, context.state.path.parent)):
+        if not hinted and (hint := in_flight_hint(snapshot, flow.slots.size, table.state.path.parent)):
             hinted = True
-            context.say(hint)
-        context.tell(Ticked(snapshot=snapshot, at=context.wall()))
+            surroundings.say(hint)
+        surroundings.tell(Ticked(snapshot=snapshot, at=surroundings.wall()))
         with suppress(DiskError):  # the next state change of a job reports it
             if words := await controller.obey():
-                context.say(words)
+                surroundings.say(words)
             live = _live(context, snapshot)
             if ticks % LIVE_EVERY == 0 and live != noted:
-                await context.queue.durable(_note, context.state, replace(live, at=context.wall()))
+                await table.queue.durable(_note, table.state, replace(live, at=surroundings.wall()))
                 noted = live
         await asyncio.sleep(TICK)
 
@@ -252,16 +215,17 @@ def _live(context: RunContext, snapshot: Snapshot) -> Live:
     return Live(
         rate=snapshot.rate, eta=snapshot.eta, eta_model=snapshot.eta_model, in_flight=snapshot.in_flight,
         note=snapshot.note, limited_by=snapshot.limited_by, limited_for=snapshot.limited_for, asked=snapshot.asked,
-        pace=snapshot.pace, in_flight_cap=snapshot.in_flight_cap, slots=context.slots.size,
+        pace=snapshot.pace, in_flight_cap=snapshot.in_flight_cap, slots=context.flow.slots.size,
         workers=tuple(context.engine.workers),
-        budget=context.budget.ceiling, refused=context.tally.rate_limited,
+        budget=context.money.budget.ceiling, refused=context.tally.rate_limited,
     )  # fmt: skip
 
 
 def _snapshot(context: RunContext) -> Snapshot:
-    is_known = context.budget.price is not None or context.budget.spent > 0
-    context.waits.look(context.now(), files_wait=context.downloads.is_crowded)
+    budget, flow, now = context.money.budget, context.flow, context.clock.now()
+    is_known = budget.price is not None or budget.spent > 0
+    flow.waits.look(now, files_wait=flow.downloads.is_crowded)
     return context.tally.snapshot(
-        context.now(), context.budget.spent if is_known else None, waits=context.waits, asked=context.pace.ceiling,
-        pace=context.pace.rate, slots=context.slots.size,
+        now, budget.spent if is_known else None, waits=flow.waits, asked=flow.submits.ceiling,
+        pace=flow.submits.rate, slots=flow.slots.size,
     )  # fmt: skip

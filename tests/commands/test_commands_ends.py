@@ -38,11 +38,11 @@ def interrupted(going: Going) -> None:
 
 
 def disk_full(going: Going) -> None:
-    going.context.machine_failed(DiskError("the disk is full", hint="Make room."))
+    going.context.table.failed(DiskError("the disk is full", hint="Make room."))
 
 
 def drained(going: Going) -> None:
-    write_control(going.context.state.path.parent, Control(drain=True, at=1.0))
+    write_control(going.context.table.state.path.parent, Control(drain=True, at=1.0))
 
 
 FUSE = Fault(where="result", kind="failed_object")

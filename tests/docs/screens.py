@@ -42,7 +42,7 @@ class Screen:
 def interrupted(seconds: float) -> Callable[[Going], Any]:
     async def meddle(going: Going) -> None:
         await asyncio.sleep(seconds)
-        going.context.tell(Noted(text="stopping: Ctrl-C once more leaves at once", at=going.context.wall()))
+        going.context.surroundings.say("stopping: Ctrl-C once more leaves at once")
         going.context.stop.request(Reason.INTERRUPTED, "interrupted")
 
     return meddle

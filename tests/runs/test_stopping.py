@@ -218,13 +218,13 @@ def test_an_interrupt_that_cancels_tells_what_was_cancelled_from_what_came_too_l
         async def cancel(going: Going) -> None:
             reader = connect_to_read(tmp_path / "run")
             try:
-                await cancel_all(going.context.api, going.context.queue, reader, going.context.cancelled)
+                await cancel_all(going.context.api, going.context.table.queue, reader, going.context.tally.cancelled)
             finally:
                 reader.close()
 
         service = Simulator(steady(latency=Latency(kind="fixed", median=30.0), slots=4))
         first = await go(tmp_path / "run", path, service, rate=10.0, in_flight=40, meanwhile=stop, afterwards=cancel)
-        outcome = dict(first.context.cancelled)
+        outcome = dict(first.context.tally.cancelled)
         between = service.stats()
         await asyncio.sleep(300.0)
         second = await go(tmp_path / "run", path, service, rate=10.0, in_flight=40)
@@ -242,8 +242,8 @@ def test_an_interrupt_that_cancels_tells_what_was_cancelled_from_what_came_too_l
 def test_a_wall_clock_that_jumps_an_hour_ends_no_job_and_submits_none_twice(tmp_path: Path, jump: float) -> None:
     async def jumping(going: Going) -> None:
         await asyncio.sleep(3.0)
-        wall = going.context.wall
-        going.context.wall = lambda: wall() + jump
+        wall = going.context.clock.wall
+        going.context.clock.wall = lambda: wall() + jump
 
     profile = steady(latency=Latency(kind="fixed", median=4.0))
     came, stats = finished(tmp_path, lambda: Simulator(profile), 60, rate=10.0, timeout=600.0, meanwhile=jumping)
@@ -255,8 +255,8 @@ def test_a_wall_clock_that_jumps_an_hour_ends_no_job_and_submits_none_twice(tmp_
 def test_a_machine_that_slept_eight_hours_collects_what_finished_meanwhile(tmp_path: Path) -> None:
     async def asleep(going: Going) -> None:
         await asyncio.sleep(5.0)
-        wall = going.context.wall
-        going.context.wall = lambda: wall() + 8 * 3600.0
+        wall = going.context.clock.wall
+        going.context.clock.wall = lambda: wall() + 8 * 3600.0
 
     came, stats = finished(tmp_path, lambda: Simulator(steady()), 60, rate=10.0, timeout=600.0, meanwhile=asleep)
     assert came.exit_code == 0

@@ -128,9 +128,9 @@ async def _interrupt(going: Going) -> None:
 async def _cancel(going: Going) -> None:
     with (
         contextlib.suppress(AccountError),
-        contextlib.closing(connect_to_read(going.context.state.path.parent)) as reader,
+        contextlib.closing(connect_to_read(going.context.table.state.path.parent)) as reader,
     ):
-        await cancel_all(going.context.api, going.context.queue, reader, going.context.cancelled)
+        await cancel_all(going.context.api, going.context.table.queue, reader, going.context.tally.cancelled)
 
 
 def problems(weather: Weather, jobs: int) -> list[str]:

@@ -13,12 +13,11 @@ from batcher.manifest import Overrides, open_manifest
 from batcher.runner.engines.opening import Hire, ray_crew
 from batcher.runner.events import Event
 from batcher.runner.progress import listener
-from batcher.runner.run_context import RunContext
+from batcher.runner.run_context import RunContext, Surroundings
 from batcher.runner.run_dir import hold
 from batcher.runner.service import Options, Service
 from batcher.runner.session import Session
 from batcher.runner.stop import Stop
-from batcher.runner.work import Surroundings
 from batcher.simulator import Address, Latency, Profile, Simulator, serve
 from tests.support.virtual import virtual_wall
 
