@@ -230,13 +230,13 @@ class GoingRun:
                     progress = progress_of(options)
                     watch.say_warnings(progress.say)
                     surroundings = Surroundings(observers=(self._hear, watch), attend=self._attend)
-                    report, self.summary = await session.run(options, surroundings, progress)
+                    ended = await session.run(options, surroundings, progress)
             except asyncio.CancelledError:
                 raise Interrupted("stopped before it began", hint="Nothing was submitted.") from None
             except BatcherError as error:
                 watch.failed_to_start(error, name)
                 raise
-            self.report = Report.of(report)
+            self.report, self.summary = Report.of(ended.report), ended.summary
             self.path = Path(self.report.run)
             await asyncio.to_thread(watch.finish, self._asked_at)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # start-up time
     from batcher.commands.signals import Signals
     from batcher.runner.events import Observer
     from batcher.runner.service import Options
+    from batcher.runner.session import Ended
     from batcher.runner.watchers.watching import Watch
 
 
@@ -67,16 +68,14 @@ def run(  # one word for each of its own flags
         observers += [page] if with_page else []
         watch.say_warnings(say_beside)
         with Signals() as signals:
-            report, summary = _run(options, watch, observers, signals)
-            _say_end(report, summary, as_json=as_json)
+            ended = _run(options, watch, observers, signals)
+            _say_end(ended.report, ended.summary, as_json=as_json)
         watch.finish(signals.asked_at)
-    return int(report["exit_code"])
+    return ended.exit_code
 
 
-def _run(
-    options: "Options", watch: "Watch", observers: "list[Observer]", signals: "Signals"
-) -> tuple[dict[str, Any], str]:
-    """The report and the summary in words. Raises BatcherError when the run could not begin."""
+def _run(options: "Options", watch: "Watch", observers: "list[Observer]", signals: "Signals") -> "Ended":
+    """Raises BatcherError when the run could not begin."""
     from batcher.commands import loop
     from batcher.images.remote_file import shown
     from batcher.runner import session

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from batcher.client.api import Api
 from batcher.core.settings import Settings
@@ -16,6 +17,8 @@ from batcher.runner.flow import Flow
 from batcher.runner.health import Health
 from batcher.runner.job_table import JobTable
 from batcher.runner.money import Money
+from batcher.runner.progress import Progress
+from batcher.runner.service import Options, Service, open_service
 from batcher.runner.stop import Stop
 
 Attend = Callable[["RunContext"], AbstractAsyncContextManager[object]]
@@ -30,12 +33,13 @@ def _elapsed() -> float:
 class Surroundings:
     """What the caller of a run provides.
 
-    observers: receive all events. attend: a context manager around the run, given its context: signal handlers for a
-    command, faults for a test. hire: starts the workers of ``--engine ray``. wall: Unix seconds. elapsed: seconds on
-    a monotonic clock that goes on in sleep.
+    observers: receive all events. open_service: opens the service of the options. attend: a context manager around
+    the run, given its context: signal handlers for a command, faults for a test. hire: starts the workers of
+    ``--engine ray``. wall: Unix seconds. elapsed: seconds on a monotonic clock that goes on in sleep.
     """
 
     observers: Sequence[Observer] = ()
+    open_service: Callable[[Options, Path, Progress], AbstractAsyncContextManager[Service]] = open_service
     attend: Attend = lambda _: nullcontext()
     hire: Hire = ray_crew
     wall: Callable[[], float] = time.time

@@ -3,7 +3,7 @@
 ``run`` locks the run directory and opens the service. ``Session.conduct`` then plans, drains and reports.
 """
 
-import time
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from batcher.runner import records, report, report_words
 from batcher.runner.control import control_now, read_control
 from batcher.runner.controller import is_paused
 from batcher.runner.engines import cluster
+from batcher.runner.engines.opening import ray_crew
 from batcher.runner.events import RunBegan, RunEnded, RunNamed
 from batcher.runner.intake import media_inputs
 from batcher.runner.intake.input_check import check_inputs
@@ -47,7 +48,7 @@ from batcher.runner.run_dir import (
     some_room,
     with_price,
 )
-from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
+from batcher.runner.service import SIMULATOR, Options, Service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import drain
 from batcher.store import STATE, RunFacts, StateFile, has_state, reading
@@ -65,11 +66,17 @@ class Ended:
     stop: Stop
     context: RunContext | None
 
+    @property
+    def exit_code(self) -> int:
+        return int(self.report["exit_code"])
 
-async def run(
-    options: Options, surroundings: Surroundings = ALONE, progress: Progress | None = None
-) -> tuple[dict[str, Any], str]:
-    """Run a manifest to its end. Returns report and summary. Raises BatcherError before anything is spent.
+    @property
+    def seconds(self) -> float:
+        return float(self.report["seconds"])
+
+
+async def run(options: Options, surroundings: Surroundings = ALONE, progress: Progress | None = None) -> Ended:
+    """Run a manifest to its end. Raises BatcherError before anything is spent.
 
     progress: receives the progress; None: standard error, as in the settings.
     """
@@ -78,14 +85,13 @@ async def run(
         return await _run(kept, remote, surroundings, progress)
 
 
-async def _run(
-    options: Options, remote: Remote | None, surroundings: Surroundings, progress: Progress | None
-) -> tuple[dict[str, Any], str]:
-    started = time.monotonic()
+async def _run(options: Options, remote: Remote | None, surroundings: Surroundings, progress: Progress | None) -> Ended:
+    now = asyncio.get_running_loop().time
+    started = now()
     loader, settings = read_manifest(options, None if remote is None else remote.path)
     with ExitStack() as held:
         held.callback(loader.close)
-        if settings.engine == "ray":
+        if settings.engine == "ray" and surroundings.hire is ray_crew:
             cluster.address()  # raises before anything is created
         run_dir = run_dir_of(options, loader)
         surroundings.tell(RunNamed(run_dir=run_dir, at=surroundings.wall()))
@@ -99,11 +105,11 @@ async def _run(
         storage.claim(run_dir, options.images)
         if words := other_split(run_dir, options.shard):
             progress.say(f"warning: {words}")
-        async with open_service(options, run_dir, heard) as service:
-            ended = await Session(
-                loader, settings, options, run_dir, service, surroundings, progress, lambda: time.monotonic() - started
+        surroundings = replace(surroundings, observers=(*surroundings.observers, as_observer(progress)))
+        async with surroundings.open_service(options, run_dir, heard) as service:
+            return await Session(
+                loader, settings, options, run_dir, service, surroundings, heard, lambda: now() - started
             ).conduct()
-        return ended.report, ended.summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +148,6 @@ class Session:
     surroundings: Surroundings
     progress: Progress
     elapsed: Callable[[], float]
-
-    def __post_init__(self) -> None:
-        shown, observers = as_observer(self.progress), self.surroundings.observers
-        self.progress = ObservedProgress(self.progress, observers, self.surroundings.wall)
-        self.surroundings = replace(self.surroundings, observers=(*observers, shown))
 
     async def conduct(self) -> Ended:
         """Plan, drain and report. Raises BatcherError."""

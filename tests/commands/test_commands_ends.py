@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
 from tests.support.command_line import Came as Printed
 from tests.support.command_line import Shell
-from tests.support.stage import NO_OVERRIDES, Came, Going, go, lines, steady
+from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.virtual import run
 
 RUN = "it's my run"
@@ -53,7 +52,7 @@ WAYS: dict[str, tuple[str | None, int, dict[str, Any], dict[str, Any]]] = {
     "done": (None, 0, {}, {}),
     "interrupted": ("interrupted", 130, {"latency": SLOW}, {"meanwhile": after(9.0, interrupted), "rate": 2.0}),
     "budget": ("budget", 4, {}, {"budget": 0.3}),
-    "limit": ("limit", 4, {}, {"overrides": replace(NO_OVERRIDES, limit=7)}),
+    "limit": ("limit", 4, {}, {"limit": 7}),
     "deadline": ("deadline", 4, {"latency": SLOW}, {"deadline": 5.0, "rate": 2.0}),
     "out of balance": ("balance", 77, {"balance": 0.2}, {}),
     "fuse": ("fuse", 69, {"faults": (FUSE,)}, {"attempts": 1, "rate": 5.0}),

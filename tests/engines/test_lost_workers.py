@@ -103,6 +103,7 @@ def test_workers_fetch_every_file_and_the_run_is_that_of_one_machine(tmp_path: P
     is_whole(tmp_path / "run", came, stats)
     assert stats["token_leaks"] == 0
     assert [event.at_work for event in events if isinstance(event, WorkerMoved)] == [True, True]
+    assert came.context is not None
     saved = came.context.engine.workers
     assert sum(int(words.split(": ")[1].split()[0]) for words in saved) == JOBS, saved
 

@@ -89,4 +89,4 @@ def test_a_budget_that_covers_everything_costs_no_more_than_some_jobs_of_time(
 def test_a_price_that_is_listed_too_low_is_corrected_by_the_first_answer(tmp_path: Path) -> None:
     charged, came = spent(tmp_path, 0.4, [0.08], price=0.02)
     assert charged <= 0.48 + 1e-9
-    assert any("$0.08 an image, not $0.02" in warning for warning in came.context.tally.warnings)
+    assert "$0.08 an image, not $0.02" in came.summary

@@ -3,18 +3,16 @@
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from batcher.core import limits
 from batcher.core.tally import Snapshot
-from batcher.manifest import Overrides
 from batcher.runner.events import Event, Noted, Ticked
 from batcher.runner.progress_words import in_words, time_left
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
-from tests.support.stage import NO_OVERRIDES, Came, Going, go, lines, steady
+from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.virtual import run
 
 
@@ -95,10 +93,10 @@ def test_the_time_left_is_right_to_a_third_from_the_first_results_on_and_never_a
 
 
 def test_with_a_limit_the_line_counts_the_jobs_within_it(tmp_path: Path) -> None:
-    snapshots, _, came = seen(tmp_path, 60, 4.0, rate=5.0, overrides=replace(NO_OVERRIDES, limit=20))
+    snapshots, _, came = seen(tmp_path, 60, 4.0, rate=5.0, limit=20)
     assert {one.total for one in snapshots} == {20}
     assert (snapshots[-1].done, came.report["total"], came.report["stopped_by"]) == (20, 60, "limit")
-    more, _, _ = seen(tmp_path, 60, 4.0, rate=5.0, overrides=replace(NO_OVERRIDES, limit=30))
+    more, _, _ = seen(tmp_path, 60, 4.0, rate=5.0, limit=30)
     assert {(one.total, one.done >= 20) for one in more} == {(30, True)}
 
 
@@ -140,8 +138,7 @@ def test_reads_that_are_refused_for_ten_minutes_hold_up_no_submit(tmp_path: Path
     async def story() -> None:
         refused = Fault(where="result", kind="429_seconds", seconds=600.0)
         service = Simulator(steady(latency=Latency(kind="fixed", median=2.0), faults=(refused,)))
-        ten = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=10)
-        await go(tmp_path / "run", path, service, rate=1.0, overrides=ten, meanwhile=look)
+        await go(tmp_path / "run", path, service, rate=1.0, limit=10, meanwhile=look)
         await go(tmp_path / "run", path, service, rate=1.0, meanwhile=look)
 
     run(story())

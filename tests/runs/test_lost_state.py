@@ -13,7 +13,6 @@ import pytest
 
 from batcher.core.errors import TakenOver, UsageError
 from batcher.core.job import State
-from batcher.manifest import Overrides
 from batcher.runner.lost_and_found import move_aside
 from batcher.runner.recovery.departures import JOURNAL, Departures, recover
 from batcher.runner.recovery.generation import read_beside, take
@@ -24,7 +23,7 @@ from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.state_files import NOW, Book, a_book, a_job
 from tests.support.virtual import run
 
-FIRST = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=20)
+FIRST = 20
 
 
 def drop_journals(folder: Path) -> None:
@@ -55,7 +54,7 @@ def test_what_lies_there_is_not_paid_for_again(tmp_path: Path, damage: Callable[
 
     async def story() -> tuple[Came, dict[str, Any]]:
         service = Simulator(steady())
-        await go(folder, path, service, overrides=FIRST)
+        await go(folder, path, service, limit=FIRST)
         shutil.copy(folder / STATE, tmp_path / "older.db")
         await go(folder, path, service)
         damage(folder)

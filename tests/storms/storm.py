@@ -8,7 +8,6 @@ as a person would, until every job is at rest.
 """
 
 import asyncio
-import contextlib
 import json
 import shutil
 import tempfile
@@ -18,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import AccountError, ServiceError
-from batcher.runner.cancelling import cancel_all
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Profile, Simulator
 from batcher.simulator.faults import OUTCOMES, PLACES, kinds
-from batcher.store import connect_to_read
 from tests.support.stage import Going, go, lines
 from tests.support.virtual import run, virtual_wall
 
@@ -97,7 +94,7 @@ async def _weather(name: str, folder: Path, manifest: Path, profile: Profile, jo
         runs += 1
         calm: dict[str, Any] = {"rate": 20.0, "in_flight": 32, "fuse": None, "fuse_share": None}
         if name.startswith("cancel:") and runs == 1:  # interrupted and cancelled, then run again
-            calm |= {"meanwhile": _interrupt, "afterwards": _cancel}
+            calm |= {"meanwhile": _interrupt, "cancel_on_interrupt": True}
         try:
             came = await go(folder / "run", manifest, simulator, **calm)
         except (AccountError, ServiceError):  # the catalogue was ill: nothing was begun
@@ -123,14 +120,6 @@ async def _weather(name: str, folder: Path, manifest: Path, profile: Profile, jo
 async def _interrupt(going: Going) -> None:
     await asyncio.sleep(1.0)
     going.context.stop.request(Reason.INTERRUPTED)
-
-
-async def _cancel(going: Going) -> None:
-    with (
-        contextlib.suppress(AccountError),
-        contextlib.closing(connect_to_read(going.context.table.state.path.parent)) as reader,
-    ):
-        await cancel_all(going.context.api, going.context.table.queue, reader, going.context.tally.cancelled)
 
 
 def problems(weather: Weather, jobs: int) -> list[str]:
