@@ -19,7 +19,7 @@ from batcher.manifest import Loader, Share, Totals
 from batcher.runner.intake import media_inputs
 from batcher.runner.intake.manifest_jobs import plan_jobs
 from batcher.runner.intake.remote_manifest import Remote, brought
-from batcher.runner.progress import Progress
+from batcher.runner.progress import Says
 from batcher.runner.run_dir import TYPICAL_BYTES, other_split
 from batcher.runner.service import Options, open_service, read_manifest, run_dir_of
 from batcher.store import STATE, StateFile, connect_to_read, has_state, read_facts
@@ -32,7 +32,7 @@ _SUBMITTED = {  # states of jobs that a run pays for
 }
 
 
-async def plan(options: Options, say: Progress, content: Path | None = None) -> dict[str, Any]:
+async def plan(options: Options, say: Says, content: Path | None = None) -> dict[str, Any]:
     """Everything ``batcher plan`` shows, as JSON. It spends and changes nothing. Raises ManifestError, UsageError.
 
     content: the file with the manifest's bytes, if they are written to its path only when it is run.
@@ -41,7 +41,7 @@ async def plan(options: Options, say: Progress, content: Path | None = None) -> 
         return await _plan(kept, remote, say, content)
 
 
-async def _plan(options: Options, remote: Remote | None, say: Progress, content: Path | None) -> dict[str, Any]:
+async def _plan(options: Options, remote: Remote | None, say: Says, content: Path | None) -> dict[str, Any]:
     loader, settings = read_manifest(options, content if remote is None else remote.path)
     with ExitStack() as held:
         held.callback(loader.close)
@@ -71,7 +71,7 @@ async def _plan(options: Options, remote: Remote | None, say: Progress, content:
 
 
 async def _offer(
-    options: Options, loader: Loader, settings: Settings, recorded: sqlite3.Connection | None, say: Progress
+    options: Options, loader: Loader, settings: Settings, recorded: sqlite3.Connection | None, say: Says
 ) -> tuple[Offer, str]:
     """Schema and price, from the service or offline; and, in words, what a run would still need, empty if nothing."""
     try:

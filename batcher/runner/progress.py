@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO, TypeVar
@@ -28,12 +28,14 @@ READING = "reading the manifest: {:,} bytes so far"
 SHORT_BAR = 5
 
 
-class Progress(Protocol):
-    def show(self, snapshot: Snapshot) -> None:
-        """Show the snapshot, if it is time to. Called often; cheap."""
-
+class Says(Protocol):
     def say(self, text: str) -> None:
         """Print one message that must not be missed."""
+
+
+class Progress(Says, Protocol):
+    def show(self, snapshot: Snapshot) -> None:
+        """Show the snapshot, if it is time to. Called often; cheap."""
 
     def close(self, snapshot: Snapshot | None) -> None:
         """Print the last line; afterwards standard error is free."""
@@ -88,7 +90,7 @@ class Meter:
             self._progress.close(self._shown)
 
 
-def counting(progress: Progress, words: str) -> Callable[[int], None]:
+def counting(progress: Says, words: str) -> Callable[[int], None]:
     """A function that shows the count of a long step every two seconds. words: a format such as ``{:,} prompts``."""
     shown_at = time.monotonic()
 
@@ -107,29 +109,6 @@ def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
         if number % 1000 == 0:
             tell(number)
         yield item
-
-
-class ObservedProgress:
-    """A listener that also sends its messages to the observers of the run, even before the run begins.
-
-    progress: shows them. observers: get them as Noted events. wall: Unix seconds.
-    """
-
-    def __init__(self, progress: Progress, observers: Sequence[Observer], wall: Callable[[], float]) -> None:
-        self._progress = progress
-        self._observers = observers
-        self._wall = wall
-
-    def show(self, snapshot: Snapshot) -> None:
-        self._progress.show(snapshot)
-
-    def say(self, text: str) -> None:
-        self._progress.say(text)
-        for observer in self._observers:
-            observer(Noted(text=text, at=self._wall()))
-
-    def close(self, snapshot: Snapshot | None) -> None:
-        self._progress.close(snapshot)
 
 
 def as_observer(progress: Progress) -> Observer:

@@ -19,7 +19,7 @@ from batcher.core.job import State
 from batcher.core.json_text import json_line
 from batcher.core.sidecar import FailureLine, SidecarFields, failure_line
 from batcher.core.version import __version__
-from batcher.runner.progress import Progress, counted, counting
+from batcher.runner.progress import Says, counted, counting
 from batcher.runner.run_dir import hold
 from batcher.store import STATE, StateFile, connect_to_read, exporting, is_going, picks, read_facts, reading, viewing
 from batcher.store.facts import Look
@@ -29,7 +29,7 @@ RECORDS, FAILURES = "records.jsonl", "failures.jsonl"
 _ALL = RECORDS, FAILURES, picks.PICKS  # verdicts are part of the records
 
 
-def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
+def write(state: StateFile, *, simulated: bool, progress: Says) -> None:
     """Write both files, each whole or not at all. Raises DiskError."""
     run_dir, verdicts = state.path.parent, _looks(state.path.parent, picks.PICKS)
     images, _, _ = reading.images(state.connection)

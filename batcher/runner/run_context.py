@@ -17,7 +17,7 @@ from batcher.runner.flow import Flow
 from batcher.runner.health import Health
 from batcher.runner.job_table import JobTable
 from batcher.runner.money import Money
-from batcher.runner.progress import Progress
+from batcher.runner.progress import Says
 from batcher.runner.service import Options, Service, open_service
 from batcher.runner.stop import Stop
 
@@ -39,7 +39,7 @@ class Surroundings:
     """
 
     observers: Sequence[Observer] = ()
-    open_service: Callable[[Options, Path, Progress], AbstractAsyncContextManager[Service]] = open_service
+    open_service: Callable[[Options, Path, Says], AbstractAsyncContextManager[Service]] = open_service
     attend: Attend = lambda _: nullcontext()
     hire: Hire = ray_crew
     wall: Callable[[], float] = time.time

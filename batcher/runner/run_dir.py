@@ -19,7 +19,7 @@ from batcher.core.shard import Shard, shard_suffix
 from batcher.core.units import show_bytes, show_count
 from batcher.core.version import __version__
 from batcher.images.storage import present, url_of
-from batcher.runner.progress import Progress
+from batcher.runner.progress import Says
 from batcher.runner.recovery.departures import JOURNAL, Recovered, recover
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
@@ -88,7 +88,7 @@ def room_needed(state: StateFile, jobs: int) -> float:
     return left * (size / images if images else TYPICAL_BYTES)
 
 
-def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
+def check_room(state: StateFile, jobs: int, progress: Says) -> None:
     """Check whether the images to come fit on the disk, before anything is submitted."""
     if url_of(state.path.parent) is not None:
         return  # the images go to a bucket
@@ -101,7 +101,7 @@ def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
         )
 
 
-def begin(state: StateFile, change: FactsChange, settings: Settings, now: float, say: Progress) -> None:
+def begin(state: StateFile, change: FactsChange, settings: Settings, now: float, say: Says) -> None:
     """Update the state file at the start: facts, submits without an answer, losses of the disk. Raises DiskError.
 
     change: sets the facts of this start. now: Unix seconds.
@@ -125,7 +125,7 @@ def begin(state: StateFile, change: FactsChange, settings: Settings, now: float,
         state.must_commit([partial(state.reopen, entry) for entry in doubtful])
 
 
-def say_recovered(recovered: Recovered, say: Progress) -> None:
+def say_recovered(recovered: Recovered, say: Says) -> None:
     """Report what the journal of departures restored to the state file."""
     if recovered.lost and recovered.since is not None and recovered.until is not None:
         say.say(
@@ -148,7 +148,7 @@ def gone_in_words(gone: int) -> str:
     return f"{jobs} not in this manifest: left alone, and left out of the counts and of records.jsonl"
 
 
-def _collect_the_lost(state: StateFile, say: Progress) -> None:
+def _collect_the_lost(state: StateFile, say: Says) -> None:
     """After a run that ended with a disk failure: fetch lost images again, free."""
     there = present(state.path.parent)
     lost = [

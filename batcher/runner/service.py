@@ -18,7 +18,7 @@ from batcher.core.shard import Shard, shard_suffix
 from batcher.manifest import Loader, Overrides, open_manifest
 from batcher.manifest.schema import bundled
 from batcher.manifest.schema.media_files import Unread
-from batcher.runner.progress import Progress
+from batcher.runner.progress import Says
 from batcher.store import RunFacts, connect_to_read, has_state, read_facts
 
 if TYPE_CHECKING:  # start-up time
@@ -137,7 +137,7 @@ def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader
 
 
 @asynccontextmanager
-async def open_service(options: Options, run_dir: Path | None, say: Progress) -> AsyncIterator[Service]:
+async def open_service(options: Options, run_dir: Path | None, say: Says) -> AsyncIterator[Service]:
     """The real service with the user's token, or the embedded simulator. Raises AccountError, UsageError.
 
     run_dir: folder of the simulator's journal, None for no journal.

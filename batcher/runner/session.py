@@ -32,7 +32,7 @@ from batcher.runner.intake.input_check import check_inputs
 from batcher.runner.intake.manifest_jobs import Reading, plan_jobs
 from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.intake.remote_manifest import Remote, brought
-from batcher.runner.progress import ObservedProgress, Progress, as_observer, listener
+from batcher.runner.progress import Progress, as_observer, listener
 from batcher.runner.recovery import generation
 from batcher.runner.run_context import RunContext, Surroundings
 from batcher.runner.run_dir import (
@@ -96,19 +96,18 @@ async def _run(options: Options, remote: Remote | None, surroundings: Surroundin
         run_dir = run_dir_of(options, loader)
         surroundings.tell(RunNamed(run_dir=run_dir, at=surroundings.wall()))
         progress = listener(settings.progress) if progress is None else progress
-        heard = ObservedProgress(progress, surroundings.observers, surroundings.wall)
+        surroundings = replace(surroundings, observers=(*surroundings.observers, as_observer(progress)))
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
         images_folder(run_dir)
         if remote is not None:
-            remote.keep(run_dir, heard)
+            remote.keep(run_dir, surroundings)
         storage.claim(run_dir, options.images)
         if words := other_split(run_dir, options.shard):
             progress.say(f"warning: {words}")
-        surroundings = replace(surroundings, observers=(*surroundings.observers, as_observer(progress)))
-        async with surroundings.open_service(options, run_dir, heard) as service:
+        async with surroundings.open_service(options, run_dir, surroundings) as service:
             return await Session(
-                loader, settings, options, run_dir, service, surroundings, heard, lambda: now() - started
+                loader, settings, options, run_dir, service, surroundings, lambda: now() - started
             ).conduct()
 
 
@@ -136,8 +135,8 @@ class Session:
     """One start of a run, from an open manifest to its report.
 
     loader, settings: as ``service.read_manifest`` gives them. options: the command line. run_dir: locked.
-    service: open. surroundings: what the caller provides. progress: shows the progress; it gets every message.
-    elapsed: returns the seconds since the start, for the report.
+    service: open. surroundings: what the caller provides; its observers include the progress. elapsed: returns the
+    seconds since the start, for the report.
     """
 
     loader: Loader
@@ -146,7 +145,6 @@ class Session:
     run_dir: Path
     service: Service
     surroundings: Surroundings
-    progress: Progress
     elapsed: Callable[[], float]
 
     async def conduct(self) -> Ended:
@@ -166,9 +164,9 @@ class Session:
             held.callback(generation.leave, run_dir)
             held.callback(state.close)  # runs before it: callbacks run in reverse order
             self._say_what_was_read(read)
-            check_room(state, read.jobs, self.progress)
+            check_room(state, read.jobs, self.surroundings)
             budget = control.settings(self.settings).budget
-            begin(state, lambda facts: self._recorded(facts, read, budget), self.settings, wall(), self.progress)
+            begin(state, lambda facts: self._recorded(facts, read, budget), self.settings, wall(), self.surroundings)
             stop, context = Stop(), None
             if is_paused(state, control, wall()):
                 _stay_paused(state, control, stop)
@@ -205,9 +203,9 @@ class Session:
         same_shard(state, options.shard)
         caution = generation.check(state, beside, go_on=options.continue_copy)
         place = media_inputs.place_of(options.media, self.loader)
-        files = media_inputs.contents(state, place, self.progress)
+        files = media_inputs.contents(state, place, self.surroundings)
         rows = plan_jobs(
-            state, self.loader, offer.schema, limit=self._limit, progress=self.progress, run_dir=self.run_dir,
+            state, self.loader, offer.schema, limit=self._limit, progress=self.surroundings, run_dir=self.run_dir,
             shard=options.shard, contents=files,
         )  # fmt: skip
         state.put_in_place()
@@ -216,7 +214,7 @@ class Session:
         which = "none" if is_simulator else settings.check_inputs
         warnings = (*await check_inputs(state.connection, offer.schema, which, self._limit), *files.warnings())
         if media is not None:
-            await media.upload(state, self._limit, self.progress, try_one=settings.check_inputs != "none")
+            await media.upload(state, self._limit, self.surroundings, try_one=settings.check_inputs != "none")
             warnings += media.warnings(self.surroundings.wall())
         offer = replace(offer, warnings=(*offer.warnings, *warnings))
         return _Read(offer, rows, media, caution, rows.planned.within(self._limit))
@@ -264,7 +262,7 @@ class Session:
     def _announce(self, read: _Read, control: Control, budget: float | None) -> None:
         surroundings, loader = self.surroundings, self.loader
         if words := control.words():
-            self.progress.say(f"as tuned: {words} (`{command_line('tune', self.run_dir)}` shows and changes it)")
+            surroundings.say(f"as tuned: {words} (`{command_line('tune', self.run_dir)}` shows and changes it)")
         surroundings.tell(RunBegan(
                 run_dir=self.run_dir, manifest=loader.source, model=loader.model, total=read.total,
                 simulated=bool(self.service.api.simulated), at=surroundings.wall(), price_usd=read.offer.price,
@@ -290,7 +288,7 @@ class Session:
         )
         built = report.build(state.connection, facts, stop)
         if not records.are_fresh(state):
-            records.write(state, simulated=facts.simulated, progress=self.progress)
+            records.write(state, simulated=facts.simulated, progress=self.surroundings)
         _record_end(state, built)
         report.write(self.run_dir, built)
         as_json = to_builtins(built)

@@ -95,8 +95,7 @@ class Submitter:
                 return after
             unsent += 1
             if self._health.breaker.failures:
-                wait = decide(REFUSALS, unsent, draw(entry, unsent))
-                assert wait is not None, "this policy has an end"
+                wait = decide(REFUSALS, unsent, draw(entry, unsent)) or 0.0  # it has no end
                 await pause(wait, self._stop.nothing_new)
 
     async def _turn(self, entry: Entry) -> bool:

@@ -167,9 +167,7 @@ class Waiter:
             self.context.tally.rate_limited += 1
         else:
             self._health.silent(problem)
-        wait = decide(READS, count, draw(entry, count), asked=problem.retry_after)
-        assert wait is not None, "this policy has an end"
-        return wait
+        return decide(READS, count, draw(entry, count), asked=problem.retry_after) or 0.0  # it has no end
 
     async def _answers_others(self, entry: Entry, since: float) -> bool:
         """Whether only this job fails to be read, past its timeout, while the service answers otherwise.

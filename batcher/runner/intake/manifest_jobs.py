@@ -13,7 +13,7 @@ from batcher.core.shard import Shard
 from batcher.images.media_contents import MediaContents
 from batcher.manifest import Loader, Totals
 from batcher.manifest.schema import ModelSchema
-from batcher.runner.progress import READING, Progress, counting
+from batcher.runner.progress import READING, Says, counting
 from batcher.store import StateFile, additions
 from batcher.store.facts import Planned
 from batcher.store.listing import Listed, Listing
@@ -31,7 +31,7 @@ class Reading:
 
 
 def plan_jobs(
-    state: StateFile, loader: Loader, schema: ModelSchema | None, *, limit: int | None, progress: Progress,
+    state: StateFile, loader: Loader, schema: ModelSchema | None, *, limit: int | None, progress: Says,
     run_dir: Path, shard: Shard | None = None, lenient: bool = False, contents: MediaContents | None = None,
 ) -> Reading:  # fmt: skip
     """Make the rows of ``state`` the jobs of the manifest, and of what ``batcher more`` added in ``run_dir``.

@@ -20,7 +20,7 @@ from batcher.images.media_contents import MediaContents, object_place, uploaded
 from batcher.images.media_links import AT_ONCE, QUEUE, MediaLinks, contents_in, try_link, with_links
 from batcher.manifest import Loader
 from batcher.manifest.schema.media_files import Unusable
-from batcher.runner.progress import Progress, counting
+from batcher.runner.progress import Says, counting
 from batcher.store import StateFile, media, reading
 
 READING = "reading the files of inputs: {:,} so far"
@@ -47,7 +47,7 @@ def place_of(given: str | None, loader: Loader) -> str | None:
 
 
 def contents(
-    state: StateFile, place: str | None, progress: Progress, before: sqlite3.Connection | None = None
+    state: StateFile, place: str | None, progress: Says, before: sqlite3.Connection | None = None
 ) -> MediaContents:
     """Reads input files while the manifest is read into ``state``.
 
@@ -66,7 +66,7 @@ class MediaInputs:
         self._hidden: set[str] = set()
         self._moved: dict[str, media.Media] = {}  # by hash: files that were uploaded again during the run
 
-    async def upload(self, state: StateFile, limit: int | None, progress: Progress, *, try_one: bool) -> None:
+    async def upload(self, state: StateFile, limit: int | None, progress: Says, *, try_one: bool) -> None:
         """Upload every missing file of the jobs to be submitted.
 
         limit: as ``--limit``. try_one: fetch one link as a test. Raises ManifestError for missing local files,

@@ -17,7 +17,7 @@ from batcher.core.errors import ServiceError
 from batcher.core.shard import shard_suffix
 from batcher.images.remote_file import fetch, is_remote, shown
 from batcher.manifest.loader import name_of_url
-from batcher.runner.progress import Progress
+from batcher.runner.progress import Says
 from batcher.runner.service import Options
 from batcher.store.files.whole import write_whole
 from batcher.store.opening import MANIFEST_COPY
@@ -40,7 +40,7 @@ class Remote:
     path: Path
     warning: str | None = None
 
-    def keep(self, run_dir: Path, progress: Progress) -> None:
+    def keep(self, run_dir: Path, progress: Says) -> None:
         """Copy it to the run directory, for a start at which the URL does not answer. Raises DiskError."""
         if self.warning:
             progress.say(f"warning: {self.warning}")
