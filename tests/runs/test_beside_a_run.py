@@ -8,7 +8,7 @@ from typing import Any
 from batcher.core.job import State
 from batcher.runner.cancelling import _close_pending
 from batcher.runner.control import read_control, write_control
-from batcher.runner.events import Event, JobMoved, RunBegan, RunEnded
+from batcher.runner.events import Event, JobMoved, RunBegan, RunEnded, RunNamed
 from batcher.runner.reopening import Reopen, reopen
 from batcher.runner.stop import Reason
 from batcher.runner.tuning import tune
@@ -225,7 +225,7 @@ def test_an_observer_hears_the_beginning_every_move_and_the_end(tmp_path: Path) 
     events: list[Event] = []
     finished(tmp_path, 5, hear=events.append)
     moves = [(event.before, event.entry.state) for event in events if isinstance(event, JobMoved)]
-    assert isinstance(events[0], RunBegan)
+    assert [type(event) for event in events[:2]] == [RunNamed, RunBegan]
     assert isinstance(events[-1], RunEnded)
     assert events[-1].report["done"] == 5
     expected = [(State.PENDING, State.RUNNING), (State.RUNNING, State.READY), (State.READY, State.DONE)]
