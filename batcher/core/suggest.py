@@ -54,3 +54,8 @@ def printable(name: str, longest: int = 60) -> str:
 def quoted(name: str) -> str:
     """A name from outside as messages have it: printable, between backticks."""
     return f"`{printable(name)}`"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names from outside as messages list them."""
+    return ", ".join(map(quoted, names))

@@ -41,9 +41,7 @@ class Overrides:
             return None
         form = named_format(self.format)
         if form is None:
-            raise UsageError(
-                f"--format {printable(self.format)}: no such format", hint=f"Use one of {', '.join(FORMATS)}."
-            )
+            raise bad_flag(f"--format {printable(self.format)}: no such format", f"use one of {', '.join(FORMATS)}")
         return form
 
     def template(self) -> Template | None:

@@ -348,6 +348,7 @@ def test_ratios_that_a_spreadsheet_program_took_for_times_are_told_as_such(
         ("prompt,seed\na kite,7\n", "--format csv"),
         ("a kite --ar 16:9 --v 6\n", "kohya"),
         ("/imagine prompt: a kite\na fox\n", "Midjourney"),
+        ("a kite --q 2\n", "options as Midjourney reads them"),
         ('--prompt "a kite" --steps 20\n', "--format a1111"),
         ("a kite --n blurry --w 512\n", "--format kohya"),
         ("a kite\n---\na fox\n", "separate blocks"),

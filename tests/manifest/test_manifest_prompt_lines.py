@@ -76,6 +76,7 @@ def test_a_kohya_line_means_what_it_means_there(tmp_path: Path, line: str, wante
         ("a1111", "--prompt x --width 8 --height 8 --ar 1:1", 12, "a size beside --ar", ""),
         ("kohya", "a cat --l 7.5", 7, "`--l`: the model has no input", "sed -E"),
         ("kohya", "a cat --x 7.5", 7, "unknown option `--x`", ""),
+        ("kohya", "a cat --cref x", 7, "`--cref` is Midjourney's", "sed -E"),
         ("kohya", "a cat -- a dog", 7, "without the name", "—"),
         ("kohya", "a cat --", 7, "without the name", "—"),
         ("kohya", "--n foo", 1, "begins with an option", "prompt first"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from shlex import quote
 
-from batcher.core.suggest import fold_name, nearest, printable, quoted
+from batcher.core.suggest import fold_name, listed, nearest, printable, quoted
 from batcher.manifest.readers.lookalikes import table_header
 from batcher.manifest.readers.special_columns import PROMPTS, kind_of_name, text_columns
 from batcher.manifest.schema.inputs import ModelInputs
@@ -53,7 +53,7 @@ _INDIRECT = {"model", "repeat", "size", "width", "height", "pictures"}
 
 
 def layout(
-    names: Sequence[str], model_inputs: ModelInputs, prompt_column: str | None, aside: Collection[str] = ()
+    names: Sequence[str], model_inputs: ModelInputs, prompt_column: str | None, aside: Collection[str]
 ) -> Layout:
     """The layout of names. prompt_column: as the user named it. aside: names that the user declared to be metadata."""
     prompt = find_prompt(names, prompt_column, model_inputs.prompt or "prompt")
@@ -126,12 +126,16 @@ def no_prompt(names: Sequence[str], prompt_column: str | None, prompt: str | Non
         return "its columns have another separator", f"--format {header[0]} reads them ({printable(header[1])})"
     near = nearest(prompt_column, names) if prompt_column is not None else None
     texts = [near] if near is not None else text_columns(list(names))
-    listed = ", ".join(f"{quoted(name)}" for name in names[:20]) or "none"
-    flag = f"--prompt-column {quote(printable(texts[0]))}" if texts else "--prompt-column"
-    mend = f"name the column with {flag} (or prompt_column:); the columns are {listed}"
+    flag = prompt_flag(texts)
+    mend = f"name the column with {flag} (or prompt_column:); the columns are {listed(names[:20]) or 'none'}"
     if len(names) == 1 and not texts:
         mend += "; if that is a prompt, write `prompt` into a line above it"
     return f"no column is called `{wanted}`", mend
+
+
+def prompt_flag(texts: Sequence[str]) -> str:
+    """The flag that names the column of prompts. texts: columns that may be it."""
+    return f"--prompt-column {quote(printable(texts[0]))}" if texts else "--prompt-column"
 
 
 def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[str, str] | None:
@@ -149,15 +153,15 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
     return what, "put one prompt in [ ]; of several give only the list, or an object of ids and prompts"
 
 
-def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: Collection[str] = ()) -> None:
+def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: Collection[str]) -> None:
     """Records what each column of a file became, and warns of columns that become metadata and may be inputs.
 
     label: how messages name the file. aside: as for ``layout``.
     """
     model_inputs.note(label, columns.became())
-    unclear = [f"{quoted(name)}" for name in columns.meta if name not in aside]
+    unclear = [name for name in columns.meta if name not in aside]
     if unclear and model_inputs.schema is None:
-        some = ", ".join(unclear[:5]) + (", ..." if len(unclear) > 5 else "")
+        some = listed(unclear[:5]) + (", ..." if len(unclear) > 5 else "")
         why = "the model's inputs are not known here, so this may be one of them"
         model_inputs.warn(f"{label}: {some} goes to meta, not to the model: {why} (in YAML every such name is sent)")
     names = [name for name in model_inputs.columns if name != "prompt"]

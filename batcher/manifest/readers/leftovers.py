@@ -49,14 +49,15 @@ class Leftovers:
                     self._sums.clear()
                 if number <= _FEW:
                     all_have_more &= self._has_more(row)
-                if not is_warned and (negative := row.inputs.get("negative_prompt")):
-                    is_warned = self._is_nothing(row, negative)
+                negative = row.inputs.get("negative_prompt")
+                if not is_warned and type(negative) is str and negative.strip().lower() in _NOTHING:
+                    is_warned, sent = True, f"`negative_prompt` is {shown(negative)}, and is sent as that text"
+                    self._warn(row, f"{sent}: leave the cell empty for none")
                 yield row
             for place, what in self._sums:
                 self._see(place, what)
             if row is not None and number > _FEW and all_have_more and not self._has_more(row):
-                what = "the last row has only its prompt, and those above it have more"
-                self._reading.model_inputs.warn(f"{row.source}:{row.line}: {what}")
+                self._warn(row, "the last row has only its prompt, and those above it have more")
         finally:  # also where the caller stops early
             mend = f"remove the row, or write its prompt; --format {self._form} sends such prompts unchanged"
             for at, (place, what) in enumerate(self._first, 1):
@@ -77,13 +78,8 @@ class Leftovers:
         """Whether a row has more than its prompt and what the manifest gives to every row of the file."""
         return len(row.inputs) > len(self._reading.carried.inputs) + 1 or any(row.meta.values())
 
-    def _is_nothing(self, row: Row, negative: object) -> bool:
-        """Whether a negative prompt is a word for "no value"; if so, warns of it."""
-        if type(negative) is not str or negative.strip().lower() not in _NOTHING:
-            return False
-        what = f"`negative_prompt` is {shown(negative)}, and is sent as that text: leave the cell empty for none"
+    def _warn(self, row: Row, what: str) -> None:
         self._reading.model_inputs.warn(f"{row.source}:{row.line}: {what}")
-        return True
 
     def _see(self, place: Place, what: str) -> None:
         self._many += 1

@@ -100,6 +100,9 @@ class FileReader(ABC):
             self._wrong(place, f"is nested more than {DEEPEST} deep", "flatten it: no tool reads such data back")
         return deep
 
-    def _carry_out(self, row: Row, given: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, str]]:
-        """``SpecialColumns.apply``, where there may be such columns."""
-        return self._reading.special.apply(given, row) if self._reading.special else []
+    def _carry_out(
+        self, row: Row, given: Mapping[str, tuple[str, Any]], place: Callable[[str], tuple[int, int]]
+    ) -> None:
+        """``SpecialColumns.apply``, where there may be such columns. place: of the value of a column."""
+        for name, what, mend in self._reading.special.apply(given, row) if self._reading.special else ():
+            self._wrong(place(name), what, mend, f"column {name}")

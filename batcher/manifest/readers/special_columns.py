@@ -90,10 +90,10 @@ def text_columns(names: list[str]) -> list[str]:
 class SpecialColumns:
     """Carries out what such columns say.
 
-    model: of the run. model_inputs: its inputs. repeats: reads a number of copies, None where copies are not allowed.
+    model: of the run. model_inputs: its inputs. repeats: reads a number of copies.
     """
 
-    def __init__(self, model: str, model_inputs: ModelInputs, repeats: Repeats | None = None) -> None:
+    def __init__(self, model: str, model_inputs: ModelInputs, repeats: Repeats) -> None:
         self._model, self._model_inputs, self._repeats = model, model_inputs, repeats
         self._warned = False
 
@@ -160,12 +160,9 @@ class SpecialColumns:
         except ValueError:
             row.meta[column] = value
             return
-        if times == 1:
-            return
-        if self._repeats is None:
-            raise _no_input(column, "repeat")
         try:
-            row.repeat = self._repeats.read(times)
+            if times != 1:
+                row.repeat = self._repeats.read(times)
         except BadAxis as error:
             raise Mistake(0, f"{quoted(column)}: {error.what}", error.mend) from None
 

@@ -65,9 +65,8 @@ class Sections:
                 if len(columns[name]) != len(columns[first]):
                     many = show_count(len(columns[first]), "value")
                     what = f"`zip` has {many} of {quoted(first)} and {len(columns[name]):,} of {quoted(name)}"
-                    self.document.add(
-                        spec, what, "list equally many of each: the first values go together, then the second ones"
-                    )
+                    mend = "list equally many of each: the first values go together, then the second ones"
+                    self.document.add(spec, what, mend)
                     # Still an axis: to name it elsewhere is no second mistake.
                     columns[name] = list(islice(cycle(columns[name]), len(columns[first])))
         return Zip(columns)

@@ -95,7 +95,7 @@ class Records(JsonLines):
         wanted = self._reading.model_inputs.model
         if wanted is None or model == wanted:
             return True
-        shown_model = f"{quoted(model)}" if isinstance(model, str) else "no model"
+        shown_model = quoted(model) if isinstance(model, str) else "no model"
         what = f"this record is for {shown_model}, and this manifest runs {quoted(wanted)}"
         mend = "name the model to run with --model (or `model:`), or split the records"
         self._add(line, "model", what, mend, kind="model")

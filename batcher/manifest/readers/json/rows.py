@@ -70,8 +70,7 @@ class _Objects(FileReader):
         meta = self._meta(value, columns, keyed=key is not None)
         row = self._row_of(line, own, columns, ident=ident, meta=meta)
         given = {kind: (name, value[name]) for kind, name in columns.special if value[name] not in (None, "")}
-        for name, what, mend in self._carry_out(row, given):
-            self._add(line, name, what, mend, kind=f"column {name}")
+        self._carry_out(row, given, partial(self._find, line))
         return row
 
     def _has_prompt(self, value: dict[str, Any], columns: Layout, line: int) -> bool:

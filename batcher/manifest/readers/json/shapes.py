@@ -5,11 +5,10 @@ Each function returns both texts, or None where a value may be a prompt.
 
 import json
 from collections.abc import Mapping
-from shlex import quote
 from typing import Any
 
-from batcher.core.suggest import printable, quoted
-from batcher.manifest.readers.columns import find_prompt
+from batcher.core.suggest import listed, printable, quoted
+from batcher.manifest.readers.columns import find_prompt, prompt_flag
 from batcher.manifest.readers.special_columns import text_columns
 
 
@@ -78,10 +77,12 @@ def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] 
     if not names:
         return None
     texts = text_columns([name for name in names if isinstance(value[name], str)])
-    flag = f"--prompt-column {quote(printable(texts[0]))}" if texts else "--prompt-column"
-    listed = ", ".join(f"{quoted(name)}" for name in names[:12])
+    flag = prompt_flag(texts)
     prompt = printable(prompt)
-    return f"`{prompt}` is missing", f"add `{prompt}`, or name the key that holds it with {flag}; the keys are {listed}"
+    return (
+        f"`{prompt}` is missing",
+        f"add `{prompt}`, or name the key that holds it with {flag}; the keys are {listed(names[:12])}",
+    )
 
 
 def jq_key(key: str) -> str:

@@ -117,8 +117,7 @@ class Table(FileReader):
         row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, header, carried.repeat)
         if header.special:
             given = {kind: (name, cells[at]) for kind, name, at in header.special if _says_something(cells[at])}
-            for name, what, mend in self._carry_out(row, given):
-                self._wrong(self._place(line, header.names.index(name)), what, mend, f"column {name}")
+            self._carry_out(row, given, lambda name: self._place(line, header.names.index(name)))
         return row
 
     def _convert(self, cells: Sequence[Any], line: int, header: Header, inputs: dict[str, Any]) -> None:

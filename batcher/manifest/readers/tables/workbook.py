@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.suggest import fold_name, printable, quoted
+from batcher.core.suggest import fold_name, listed, printable, quoted
 from batcher.manifest.extras import install_command
 from batcher.manifest.readers.special_columns import prompt_names
 from batcher.manifest.readers.tables.table import CellTable, filled
@@ -73,8 +73,7 @@ class Workbook(CellTable):
             what = f"can't be read as a spreadsheet: {printable(str(error)[:120]) or type(error).__name__}"
             raise self._source.failure(what, _SAVE) from None
         if len(names) > 1:
-            others = ", ".join(f"{quoted(name)}" for name in names[1:6])
-            self._warn(f"the sheet {quoted(names[0])} is read, and not {others}")
+            self._warn(f"the sheet {quoted(names[0])} is read, and not {listed(names[1:6])}")
         return rows
 
     def _check_size(self) -> None:
