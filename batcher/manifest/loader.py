@@ -226,9 +226,8 @@ class Loader:
         only = None if self._model_is_named else self.model
         model_inputs = ModelInputs(schema, named, only, prompt_input, MediaFiles(base, self.contents))
         if schema is not None and model_inputs.schema is None:
-            model_inputs.warn(
-                f"the schema of {printable(self.model)} names no inputs: names and values were not checked"
-            )
+            what = f"the schema of {printable(self.model)} names no inputs"
+            model_inputs.warn(f"{what}: names and values were not checked")
         if prompt_input is not None and not model_inputs.knows("prompt"):
             self._refuse_prompt_input(prompt_input, model_inputs, document)
         flat = None if self._form == "yaml" else (self._source, self._form)

@@ -12,13 +12,11 @@ from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.media import takes_files_by_name
 
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs
-_HOW = frozenset(
-    {
-        "steps", "numinferencesteps", "cfgscale", "cfg", "guidancescale", "sampler", "samplername", "scheduler",
-        "strength", "denoisingstrength", "clipskip", "vae", "lora", "loras", "quality", "outputformat", "guidance",
-        "orientation", "duration", "numframes", "fps",
-    }
-)  # fmt: skip
+_HOW = {
+    "steps", "numinferencesteps", "cfgscale", "cfg", "guidancescale", "sampler", "samplername", "scheduler",
+    "strength", "denoisingstrength", "clipskip", "vae", "lora", "loras", "quality", "outputformat", "guidance",
+    "orientation", "duration", "numframes", "fps",
+}  # fmt: skip
 # A number under such a name may be meant as a number of images; `repeat` is what asks for copies.
 _COPIES = frozenset({"n", "images", "variations", "variants", "samples", "qty", "quantity"})
 

@@ -62,8 +62,7 @@ class Leftovers:
             mend = f"remove the row, or write its prompt; --format {self._form} sends such prompts unchanged"
             for at, (place, what) in enumerate(self._first, 1):
                 more = self._many - at if at == _SHOWN else 0
-                words = f"{what} (and {more:,} more rows like it)" if more else what
-                self._reading.problems.doubt(*place, words, mend)
+                self._reading.problems.doubt(*place, f"{what} (and {more:,} more rows like it)" if more else what, mend)
 
     def _look_at(self, row: Row, text: str) -> None:
         if _FAILED.fullmatch(text) or text.lower() in _NOTHING:

@@ -19,32 +19,22 @@ from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.special_columns import ratio_of
 from batcher.manifest.schema.words import shown
 
+_Options = dict[str, tuple[str, ...]]  # by option, the model's inputs that it may be; the first that there is counts
+_BOTH: _Options = {"ar": ("aspect_ratio",), "neg": ("negative_prompt",), "seed": ("seed",)}
 _STEPS, _SCALE = ("steps", "num_inference_steps"), ("cfg_scale", "guidance_scale", "cfg")
-_BOTH = {"ar": ("aspect_ratio",), "neg": ("negative_prompt",), "seed": ("seed",)}
-_ONLY_THERE = (
-    *("batch_size", "do_not_save_grid", "do_not_save_samples", "n_iter", "outpath_grids", "outpath_samples"),
-    *("prompt_for_display", "restore_faces", "sampler_index", "sampler_name", "sd_model", "seed_resize_from_h"),
-    *("seed_resize_from_w", "styles", "subseed", "subseed_strength", "tiling"),
-)
-_LONG = {"--prompt", "--negative_prompt", "--neg"}  # their values end at the next option
-_A1111: dict[str, tuple[str, ...]] = {
-    **_BOTH,
-    **{name: (name,) for name in ("prompt", "negative_prompt", "width", "height")},
-    **{name: (name,) for name in _ONLY_THERE},
-    "steps": _STEPS,
-    "cfg_scale": _SCALE,
-}
-_KOHYA: dict[str, tuple[str, ...]] = {
-    **_BOTH,
-    "n": ("negative_prompt",),
-    "w": ("width",),
-    "h": ("height",),
-    "d": ("seed",),
-    "s": _STEPS,
-    "l": _SCALE,
+_SAME = (
+    "prompt", "negative_prompt", "width", "height", "batch_size", "do_not_save_grid", "do_not_save_samples",
+    "n_iter", "outpath_grids", "outpath_samples", "prompt_for_display", "restore_faces", "sampler_index",
+    "sampler_name", "sd_model", "seed_resize_from_h", "seed_resize_from_w", "styles", "subseed",
+    "subseed_strength", "tiling",
+)  # fmt: skip
+_A1111: _Options = {**_BOTH, **{name: (name,) for name in _SAME}, "steps": _STEPS, "cfg_scale": _SCALE}
+_KOHYA: _Options = {
+    **_BOTH, "n": ("negative_prompt",), "w": ("width",), "h": ("height",), "d": ("seed",), "s": _STEPS, "l": _SCALE,
     "g": ("guidance_scale",),
     **dict.fromkeys(("t", "nl", "am", "ow", "oh", "nw", "nh", "ct", "cl", "c", "f", "ss", "cn", "fs"), ()),
-}
+}  # fmt: skip
+_LONG = {"--prompt", "--negative_prompt", "--neg"}  # their values end at the next option
 _OPTION = re.compile(r"(?:^|(?<=[ \t]))--")
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r"""(?:[^ \t\r\n'"\\]++|\\.|'[^']*'|"(?:[^"\\]++|\\.)*+")++""")
@@ -127,9 +117,8 @@ class PromptLines(FileReader):
                     mend = "write it as --neg: sed 's/ --no / --neg /'"
             else:
                 what = f"unknown option `--{printable(option)}`"
-                mend = suggestion(
-                    option, [name for name in self._options if any(map(self._is_input, self._options[name]))]
-                )
+                taken = [name for name, means in self._options.items() if any(map(self._is_input, means))]
+                mend = suggestion(option, taken)
             self._wrong((line, column), what, mend)
         return meant
 
@@ -200,9 +189,8 @@ def _as_a_shell(text: str) -> list[_Given]:
             values.append(words[at][0])
             at += 1
         if not option[2:]:
-            raise _BadLine(
-                column, "`--` without the name of an option", 'put text with dashes in it in quotes: "a -- b"'
-            )
+            mend = 'put text with dashes in it in quotes: "a -- b"'
+            raise _BadLine(column, "`--` without the name of an option", mend)
         parts.append((option[2:], " ".join(values), column))
     return parts
 

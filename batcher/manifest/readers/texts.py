@@ -112,6 +112,5 @@ def _names(source: Source) -> list[str]:
 def natural(name: str) -> list[tuple[int, str]]:
     """Sort key that puts ``2.txt`` before ``10.txt``. Names that differ in zeros alone keep a fixed order."""
     parts = re.split(r"([0-9]+)", name)
-    return [(int(part[:300]), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts] + [
-        (0, name)
-    ]
+    keys = [(int(part[:300]), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts]
+    return [*keys, (0, name)]

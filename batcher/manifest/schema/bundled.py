@@ -16,5 +16,4 @@ def bundled(model_id: str) -> ModelSchema | None:
     if model_id != DEFAULT_MODEL:
         return None
     file = files(__package__ or "batcher.manifest.schema").joinpath("imagen-4-fast.json")
-    text = file.read_text(encoding="utf-8")
-    return ModelSchema.from_json(model_id, json.loads(text))
+    return ModelSchema.from_json(model_id, json.loads(file.read_text(encoding="utf-8")))

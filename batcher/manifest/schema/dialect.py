@@ -13,9 +13,7 @@ _TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
 _RENAMED = {
     "float": "number", "double": "number", "int": "integer", "str": "string", "bool": "boolean", "list": "array",
 }  # fmt: skip
-_ASIDE = frozenset(
-    {"format", "validations", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$vocabulary", "default"}
-)
+_ASIDE = {"format", "validations", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$vocabulary", "default"}
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _VERBATIM = frozenset({"enum", "const", "examples", "required"})
 SHARED = ("$defs", "definitions")

@@ -61,9 +61,7 @@ class ModelInputs:
         self.warnings: dict[str, None] = {}
         self.seen: dict[str, dict[str, str]] = {}
         self.check_of: Callable[[str], Check] = cache(self._check_of)
-        self.of: Callable[[str], Input] = cache(
-            lambda name: self.schema.input(self.own_name(name)) if self.schema else GuessedInput(name)
-        )
+        self.of: Callable[[str], Input] = cache(self._of)
 
     def __repr__(self) -> str:
         return f"<ModelInputs {', '.join(self.columns)}>"
@@ -74,6 +72,9 @@ class ModelInputs:
     def own_name(self, name: str) -> str:
         """What the model and messages call an input."""
         return self.prompt if name == "prompt" and self.prompt is not None else name
+
+    def _of(self, name: str) -> Input:
+        return self.schema.input(self.own_name(name)) if self.schema else GuessedInput(name)
 
     def knows(self, name: str) -> bool:
         """Whether there may be such an input: without a schema nearly any name may be one."""

@@ -126,9 +126,8 @@ class MediaFiles:
         if "://" in name:
             raise Unusable(f"must be a file, an object ({', '.join(BUCKETS)}) or a public https URL")
         if self._base is None:
-            raise Unusable(
-                "is a file on this machine, and a manifest from a URL can't use one; write https:// or s3://"
-            )
+            why = "is a file on this machine, and a manifest from a URL can't use one; write https:// or s3://"
+            raise Unusable(why)
         if not name or "\0" in name:
             raise Unusable("names no file")
         return os.path.abspath(os.path.join(self._base, os.path.expanduser(name)))  # noqa: PTH100, PTH111, PTH118  a text, which may be odd

@@ -79,9 +79,8 @@ class Dynamic:
             problems.take(error)
             return False
         if template.comments:
-            model_inputs.warn(
-                f"{row.source}: lines of dynamic prompts that begin with # are left out as comments; \\# is text"
-            )
+            what = "lines of dynamic prompts that begin with # are left out as comments; \\# is text"
+            model_inputs.warn(f"{row.source}: {what}")
             if text.count == 1 and not "".join(next(text.variants())).strip():
                 return False
         row.variants = Variants(text, self, prompt)

@@ -129,9 +129,8 @@ class Template:
             weight = self._weight()
             options.append((self._sequence(depth, inside=True), weight))
             if self._at == len(self._text):
-                raise BadTemplate(
-                    start, "a `{` that is never closed", "close it, or write \\{ for a brace that is text"
-                )
+                mend = "close it, or write \\{ for a brace that is text"
+                raise BadTemplate(start, "a `{` that is never closed", mend)
             self._at += 1
             if self._text[self._at - 1] == "}":
                 return self._chosen(start, options, least, most, separator)
@@ -159,9 +158,8 @@ class Template:
         if match is None:
             if (odd := _ODD_PICKS.match(self._text, self._at)) is not None:
                 what = f"{shown(odd[0])} does not say how many to pick"
-                raise BadTemplate(
-                    start, what, "write {2$$a|b|c} or {1-2$$ and $$a|b|c}, or \\$ for a sign that is text"
-                )
+                mend = "write {2$$a|b|c} or {1-2$$ and $$a|b|c}, or \\$ for a sign that is text"
+                raise BadTemplate(start, what, mend)
             return 1, 1, None
         self._at = match.end()
         exactly, least, most, separator = match.groups()

@@ -216,8 +216,7 @@ class Entries(Sections):
     def _is_input(self, name: str, key: Node, others: tuple[str, ...]) -> bool:
         if self.model_inputs.knows(name):
             return True
-        columns = list(dict.fromkeys([*self.model_inputs.columns, *others]))
-        mend = suggested_input(name, columns)
+        mend = suggested_input(name, list(dict.fromkeys([*self.model_inputs.columns, *others])))
         if name[:1] in _CURLY:
             mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
         elif " " in name.strip() and not mend.startswith("did you mean"):

@@ -26,12 +26,9 @@ _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
 _MOST_WARNED = 50
 # Keys under which APIs and other tools keep the inputs of a request.
-_HOLDERS = frozenset(
-    {
-        "parameters", "params", "inputs", "input", "options", "settings", "config", "args", "generationconfig",
-        "extrabody",
-    }
-)  # fmt: skip
+_HOLDERS = {
+    "parameters", "params", "inputs", "input", "options", "settings", "config", "args", "generationconfig", "extrabody",
+}  # fmt: skip
 _NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 
 

@@ -76,8 +76,7 @@ def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] 
         return what, f"extract that: jq -c '.{jq_key(inside)}' FILE"
     if not names:
         return None
-    texts = text_columns([name for name in names if isinstance(value[name], str)])
-    flag = prompt_flag(texts)
+    flag = prompt_flag(text_columns([name for name in names if isinstance(value[name], str)]))
     prompt = printable(prompt)
     return (
         f"`{prompt}` is missing",

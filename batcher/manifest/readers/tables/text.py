@@ -40,8 +40,7 @@ class TextTable(Table):
         csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
         with self._source.text() as stream:
             first = first_lines(stream)
-            column = self._reading.prompt_column
-            self._dialect = dialect_of(self._form, first, column, is_named=self._reading.is_named)
+            self._dialect = dialect_of(self._form, first, self._reading.prompt_column, is_named=self._reading.is_named)
             if self._dialect.note:
                 self._warn(self._dialect.note)
             lines = chain.from_iterable(self._kept(first[self._dialect.skipped :], stream))
