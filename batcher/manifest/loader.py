@@ -104,11 +104,8 @@ class Loader:
         self, path: str, source: Source, form: str, overrides: Overrides, spool: Spool, *, is_remote: bool
     ) -> None:
         self.source = path
-        self._source = source
-        self._form = form
-        self._overrides = overrides
-        self._spool = spool
-        self._is_remote = is_remote
+        self._source, self._form, self._overrides = source, form, overrides
+        self._spool, self._is_remote = spool, is_remote
         self._document = read_document(source) if form == "yaml" else Document(source.label, Problems())
         self._kept: tuple[ModelSchema | None, Plan] | None = None  # from ``digest`` to ``jobs``
         self.totals: Totals | None = None

@@ -434,3 +434,10 @@ def test_piped_data_of_another_format_is_a_doubt_unless_the_format_is_named(text
     (warning,) = totals.warnings
     assert told in warning
     read(lenient=False, format="txt")
+
+
+def test_a_wrong_value_of_an_input_that_is_called_id_has_the_place_of_its_cell(tmp_path: Path) -> None:
+    properties = {"prompt": {"type": "string"}, "id": {"type": "string", "maxLength": 1}}
+    schema = ModelSchema.from_json("a/b", {"properties": properties})
+    (found,) = problems(write(tmp_path, "prompt,id\na kite,no\n", "p.csv"), schema)
+    assert (found.line, found.column) == (2, 8)

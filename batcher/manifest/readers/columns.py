@@ -39,6 +39,10 @@ class Layout:
     meta: tuple[str, ...]
     wrong: tuple[tuple[str, str, str], ...]
 
+    def named(self) -> dict[str, str | None]:
+        """The name in the file of each input and kind, of the prompt (``prompt``) and of the id (``id``)."""
+        return {**dict(self.special), "prompt": self.prompt, "id": self.id, **dict(self.inputs)}
+
     def became(self) -> dict[str, str]:
         """By name in the file, what it stands for: ``prompt``, ``input seed``, ``meta``."""
         words = dict.fromkeys(self.meta, "meta")

@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import BinaryIO
 
@@ -33,8 +33,7 @@ class Source:
     """One file. path: where its bytes are. label: how messages and sidecars name it."""
 
     def __init__(self, path: str, label: str) -> None:
-        self.path = path
-        self.label = label
+        self.path, self.label = path, label
 
     @contextmanager
     def text(self) -> Iterator[io.TextIOWrapper]:
@@ -160,15 +159,12 @@ class _Guarded(io.RawIOBase):
     def _place_of(self, offset: int) -> tuple[int, int]:
         """Line and column (in characters) of a byte. offset: of the byte in the file."""
         self._raw.seek(0)
-        line, start, read = 1, b"", 0
-        while read < offset:
-            chunk = self._raw.read(min(_CHUNK, offset - read))
-            if not chunk:
-                break
-            read += len(chunk)
-            ends = chunk.count(b"\n")
-            start = chunk[chunk.rfind(b"\n") + 1 :] if ends else start + chunk
-            line += ends
+        line, start = 1, b""
+        while chunk := self._raw.read(min(_CHUNK, offset)):
+            offset -= len(chunk)
+            _, newline, rest = chunk.rpartition(b"\n")
+            start = rest if newline else start + chunk
+            line += chunk.count(b"\n")
         return line, len(start.decode("utf-8", "replace")) + 1
 
 
@@ -216,7 +212,5 @@ class Spool:
         """Removes the file. May be called twice."""
         if self._path is not None:
             path, self._path = self._path, None
-            try:
+            with suppress(FileNotFoundError):
                 os.unlink(path)  # noqa: PTH108
-            except FileNotFoundError:
-                return

@@ -70,8 +70,7 @@ class MediaFiles:
     """
 
     def __init__(self, base: str | None, contents: Contents | None) -> None:
-        self._base = base
-        self._contents = contents
+        self._base, self._contents = base, contents
         self._kept: dict[tuple[str, Wanted], tuple[str, str | None]] = {}
 
     def sent(self, value: Any, wanted: Wanted) -> Any:

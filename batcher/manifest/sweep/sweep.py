@@ -75,8 +75,7 @@ class Sweep:
         self.base = dict(base)
         self.keys = tuple(dict.fromkeys([*self.axes, *(key for entry in include for key in entry)]))
         self._names = frozenset(self.keys)
-        self._exclude = list(exclude)
-        self._include = list(include)
+        self._exclude, self._include = list(exclude), list(include)
         self.plain = not self._exclude and not self._include and not self._zip.axes
         self._has_product = bool(self.axes) or not self._include  # include alone is a list of what to make
 

@@ -87,8 +87,8 @@ class Choice:
     def __init__(
         self, options: Sequence[Text], weights: Sequence[float], least: int = 1, most: int = 1, separator: str = ""
     ) -> None:
-        self.options, self.least, self.most, self.separator = tuple(options), least, most, separator
-        self.weights = tuple(weights)
+        self.options, self.weights = tuple(options), tuple(weights)
+        self.least, self.most, self.separator = least, most, separator
         self.count: int = self._count()
         self.size: int = 1 + most * (len(separator) + max(option.size for option in options))
         self.depth: int = 1 + max(option.depth for option in options)

@@ -29,8 +29,7 @@ class Wildcards:
     """The lists of one folder. folder: its path. label: as messages name it."""
 
     def __init__(self, folder: str, label: str) -> None:
-        self._folder = folder
-        self._label = label.rstrip("/") or label
+        self._folder, self._label = folder, label.rstrip("/") or label
         self._lists: dict[str, Choice | tuple[Problem, ...]] = {}
         self._open: list[str] = []
 

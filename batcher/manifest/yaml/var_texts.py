@@ -29,8 +29,7 @@ class VarTexts:
     """Reads the ``vars`` of one document. files: opens the files that they name."""
 
     def __init__(self, document: Document, files: NamedFiles) -> None:
-        self._document = document
-        self._files = files
+        self._document, self._files = document, files
 
     def read(self, node: Node, places: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         """The texts of each var. places: gets line and column of each, as ``vars.NAME``."""

@@ -121,10 +121,7 @@ class _Objects(FileReader):
         self._wrong(self._find(line, name), what, mend, kind)
 
     def _at(self, row: Row, name: str) -> tuple[int, int] | None:
-        columns: Layout | None = row.raw
-        own: dict[str, str | None] = {}
-        if columns:
-            own = {**dict(columns.special), "prompt": columns.prompt, "id": columns.id, **dict(columns.inputs)}
+        own: dict[str, str | None] = row.raw.named() if row.raw else {}
         if name not in own and name in self._reading.carried.places:
             return None
         return self._find(row.line, own.get(name))

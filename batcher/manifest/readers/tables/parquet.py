@@ -46,7 +46,7 @@ class ParquetTable(CellTable):
     def _refuse_bytes(self, left_out: list[str], names: list[str]) -> None:
         """Columns of bytes are an error where a prompt or an input is needed. Others are left out with a warning."""
         columns = self._reading.layout(names)
-        needed = {columns.prompt, columns.id, *(column for _, column in (*columns.inputs, *columns.special))}
+        needed = set(columns.named().values())
         for name in left_out[:MOST]:
             if name in needed:
                 what = f"the column {quoted(name)} holds bytes, not text"

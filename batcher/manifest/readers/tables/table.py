@@ -40,7 +40,8 @@ class Header:
         made_up = set(filled([""] * len(names)))
         self.written = {name.strip(_MARKS): None for name in names if name not in made_up}
         self.longest = max(map(len, names), default=0) + _MARGIN
-        at = {name: place for place, name in enumerate(names)}
+        self._named = columns.named()
+        self._at = at = {name: place for place, name in enumerate(names)}
         self.prompt = None if columns.prompt is None else at[columns.prompt]
         self.id = None if columns.id is None else at[columns.id]
         self.inputs: tuple[tuple[str, int, dict[str, str], bool], ...] = tuple(
@@ -51,10 +52,8 @@ class Header:
 
     def cell_of(self, name: str) -> int | None:
         """The cell of an input, of the prompt (``prompt``) or of the id (``id``)."""
-        if name == "id":
-            return self.id
-        places = {kind: at for kind, _, at in self.special} | {name: at for name, at, _, _ in self.inputs}
-        return self.prompt if name == "prompt" else places.get(name)
+        column = self._named.get(name)
+        return None if column is None else self._at[column]
 
 
 class Table(FileReader):

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from functools import reduce
 from importlib.util import find_spec
 from itertools import islice
 from typing import Any
@@ -104,10 +105,7 @@ class Workbook(CellTable):
 
 def _number(column: bytes) -> int:
     """``AB`` is column 28."""
-    number = 0
-    for letter in column:
-        number = number * 26 + letter - 64  # A is 1
-    return number
+    return reduce(lambda number, letter: number * 26 + letter - 64, column, 0)  # A is 1
 
 
 def _plain(cell: Any) -> Any:
