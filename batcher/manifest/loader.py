@@ -41,7 +41,6 @@ from batcher.manifest.sweep.counts import merged
 from batcher.manifest.totals import Totals
 from batcher.manifest.walk import Copies, Walk
 from batcher.manifest.yaml.document import Document, RunOption, read_document
-from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.groups import groups_of
 from batcher.manifest.yaml.named import NamedFiles, printable_path
 
@@ -161,7 +160,7 @@ class Loader:
         named = [(self._source, self._form), *plan.files.opened.values()]
         try:
             files = [hash_of_folder(file) if form == "folder" else file.hash(progress) for file, form in named]
-            lists = plan.dynamics.digests()
+            lists = plan.files.digests()
         except ManifestError:
             return ""
         checked = plan.model_inputs.schema
@@ -229,8 +228,7 @@ class Loader:
             self._refuse_prompt_input(prompt_input, model_inputs, document)
         flat = None if self._form == "yaml" else (self._source, self._form)
         files = NamedFiles(base)
-        dynamics = Dynamics(document, files)
-        return Compiler(document, parts, files, flat, self._overrides, model_inputs, dynamics).plan(self.model)
+        return Compiler(document, parts, files, flat, self._overrides, model_inputs).plan(self.model)
 
     def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, document: Document) -> None:
         what = f"the model has no input {quoted(name)}"

@@ -23,10 +23,9 @@ from batcher.manifest.sweep.sweep import Sweep
 from batcher.manifest.templates.dynamic import Dynamic
 from batcher.manifest.templates.variables import least
 from batcher.manifest.yaml.document import Document
-from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.entries import Entries, Entry, FromFile, Inline
 from batcher.manifest.yaml.named import NamedFiles
-from batcher.manifest.yaml.sections import Sections
+from batcher.manifest.yaml.sections import WILDCARDS, Sections
 
 _QUICKLY_READ = 200_000  # rows of a file: about two seconds
 
@@ -57,7 +56,7 @@ class Plan:
     """What a manifest means for one model.
 
     model: its id. groups: in order; one without a name where the manifest has none. problems: what is wrong so far.
-    files, dynamics: the files that the manifest names, for its digest.
+    files: those that the manifest names, for its digest.
     """
 
     model: str
@@ -65,7 +64,6 @@ class Plan:
     groups: tuple[Group, ...]
     problems: Problems
     files: NamedFiles
-    dynamics: Dynamics
 
     def rows(self, entry: Entry, problems: Problems) -> Iterator[Row]:
         """The prompts of one entry. Raises ManifestError where the reading of a file ends."""
@@ -92,8 +90,7 @@ class Compiler:
     """Makes a plan.
 
     document: of a YAML manifest; empty for any other file. parts: its groups, or the document alone. files: opens the
-    files that it names. flat: a prompt file that is not YAML, and its format. overrides: the flags. dynamics: reads
-    ``dynamic`` and its lists.
+    files that it names. flat: a prompt file that is not YAML, and its format. overrides: the flags.
     """
 
     document: Document
@@ -102,18 +99,21 @@ class Compiler:
     flat: tuple[Source, str] | None
     overrides: Overrides
     model_inputs: ModelInputs
-    dynamics: Dynamics
 
     def plan(self, model: str) -> Plan:
         """Raises UsageError for flags; all other problems go to the document's."""
-        dynamic = self.dynamics.for_all(flag=self.overrides.dynamic)
+        by_flag = Dynamic(self.files.lists(WILDCARDS)) if self.overrides.dynamic else None
+        dynamic = self._sections(self.document).dynamic(by_flag) or by_flag
         groups = tuple(self._group(part, model, dynamic) for part in self.parts)
-        return Plan(model, self.model_inputs, groups, self.document.problems, self.files, self.dynamics)
+        return Plan(model, self.model_inputs, groups, self.document.problems, self.files)
+
+    def _sections(self, document: Document) -> Sections:
+        return Sections(document, self.model_inputs, self.files)
 
     def _group(self, part: Document, model: str, dynamic: Dynamic | None) -> Group:
         model_inputs, overrides, problems = self.model_inputs, self.overrides, self.document.problems
         at_first = problems.added
-        shared, sections = Sections(self.document, model_inputs), Sections(part, model_inputs)
+        shared, sections = self._sections(self.document), self._sections(part)
         base = {**shared.defaults(), **sections.defaults(), **overrides.values(model_inputs)}
         axes = {**sections.matrix(), **overrides.axes(model_inputs)}
         zipped = sections.zip(axes)
@@ -125,8 +125,8 @@ class Compiler:
         paths: Paths = DefaultPaths(part.group)
         if template is not None:
             paths = TemplatePaths(template, model, model_inputs.own_name("prompt"), part.group)
-        if part.group is not None and "dynamic" in part.sections:
-            dynamic = self.dynamics.read(part.sections["dynamic"], dynamic)
+        if part.group is not None:
+            dynamic = sections.dynamic(dynamic)
         before = problems.added
         entries = tuple(self._entries(part, repeats, repeat, dynamic))
         return Group(part, sweep, entries, paths, template, before == at_first, problems.added == before)
@@ -136,9 +136,7 @@ class Compiler:
         if self.flat is not None:
             carried, is_named = Carried(repeat=repeat, aside=aside), self.overrides.format is not None
             return [FromFile(*self.flat, carried, column, dynamic, is_named, repeats)]
-        return Entries(
-            part, self.model_inputs, self.files, column, repeats, repeat, self.dynamics, dynamic, aside
-        ).read()
+        return Entries(part, self.model_inputs, self.files, column, repeats, repeat, dynamic, aside).read()
 
 
 def _template(document: Document) -> Template | None:

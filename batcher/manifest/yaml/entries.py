@@ -18,8 +18,6 @@ from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.templates.dynamic import Dynamic
 from batcher.manifest.yaml.document import kind_of, text_of
-from batcher.manifest.yaml.dynamics import Dynamics
-from batcher.manifest.yaml.named import NamedFiles
 from batcher.manifest.yaml.sections import Sections
 from batcher.manifest.yaml.tree import Node
 from batcher.manifest.yaml.var_texts import VarTexts
@@ -83,17 +81,14 @@ Entry = Inline | FromFile
 class Entries(Sections):
     """Reads the ``prompts`` section of a document.
 
-    files: opens the files that it names. prompt_column: of files that name none. repeats: reads a number of copies.
-    copies, dynamic: of prompts and files that name none. dynamics: reads ``dynamic``. aside: columns of all files that
-    are plain metadata.
+    prompt_column: of files that name none. repeats: reads a number of copies. copies: of prompts and files that name
+    none. outer: how those are expanded that do not say it. aside: columns of all files that are plain metadata.
     """
 
-    files: NamedFiles
     prompt_column: str | None
     repeats: Repeats
     copies: Repeat | None
-    dynamics: Dynamics
-    dynamic: Dynamic | None
+    outer: Dynamic | None
     aside: frozenset[str]
 
     @property
@@ -158,7 +153,7 @@ class Entries(Sections):
     def _expands(self, row: Row, node: Node) -> bool:
         """Expands the prompt of a row where it is a template; False with a problem."""
         own = node.get("dynamic") if self.model_inputs.is_key("dynamic", "dynamic") else None
-        dynamic = self.dynamics.read(own, self.dynamic) if own else self.dynamic
+        dynamic = self.dynamic_of(own, self.outer) if own else self.outer
         return dynamic is None or dynamic.expand(row, self.model_inputs, self.document.problems)
 
     def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
@@ -234,7 +229,7 @@ class Entries(Sections):
 
     def _file(self, node: Node) -> FromFile | None:
         places: dict[str, Any] = {}
-        carried, dynamic = Carried(repeat=self.copies, aside=self.aside), self.dynamic
+        carried, dynamic = Carried(repeat=self.copies, aside=self.aside), self.outer
         options: dict[str, str] = {}
         for name, (key, value) in node.pairs.items():
             carried.places[name] = (self.document.label, *value.place)
@@ -252,7 +247,7 @@ class Entries(Sections):
                 text = text_of(self.document, value, f"`{name}`")
                 options.update({name: text} if text is not None else {})
             elif self.model_inputs.is_key(name, "dynamic"):
-                dynamic = self.dynamics.read(value, self.dynamic)
+                dynamic = self.dynamic_of(value, self.outer)
             elif name in {"prompt", "id"}:
                 self.document.add(key, f"`{name}` beside `file`: each prompt of the file has its own", "remove it")
             elif self._is_input(name, key, _FILE_KEYS):

@@ -1,4 +1,4 @@
-"""The files that a manifest names: prompts, and texts of vars.
+"""The files that a manifest names: prompts, texts of vars, and folders of word lists.
 
 Each file is one ``Source``, even if several groups and prompts name it, so it is hashed once.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from batcher.core.suggest import printable, quoted
 from batcher.manifest.readers.formats import FORMATS, format_of, named_format
 from batcher.manifest.readers.source import Source
+from batcher.manifest.templates.wildcards import Wildcards
 from batcher.manifest.yaml.document import Document
 from batcher.manifest.yaml.tree import Node
 
@@ -20,7 +21,8 @@ class NamedFiles:
 
     base: the folder that names are relative to; None for a manifest from a URL, which may name no files.
 
-    opened: by name, each file with its format. texts: the values of vars, by file name, format and column.
+    opened: by name, each file with its format. texts: the values of vars, by file name, format and column. folders: of
+    word lists, by path.
     """
 
     def __init__(self, base: str | None) -> None:
@@ -28,12 +30,25 @@ class NamedFiles:
         self.is_elsewhere = base is None
         self.opened: dict[str, tuple[Source, str]] = {}
         self.texts: dict[tuple[str, ...], tuple[str, ...] | None] = {}
+        self.folders: dict[str, Wildcards] = {}
 
-    def path(self, name: str) -> str:
+    def _path(self, name: str) -> str:
         return os.path.join(self._base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
 
+    def lists(self, name: str) -> Wildcards:
+        """The word lists in a folder."""
+        folder = self._path(name)
+        return self.folders.setdefault(folder, Wildcards(folder, printable_path(folder)))
+
+    def digests(self) -> list[str]:
+        """A hash of each folder of word lists, used or not. Raises ManifestError."""
+        return [self.folders[name].digest() for name in sorted(self.folders)]
+
+    def is_folder(self, name: str) -> bool:
+        return os.path.isdir(self._path(name))  # noqa: PTH112
+
     def is_there(self, name: str) -> bool:
-        path = self.path(name)
+        path = self._path(name)
         return not self.is_elsewhere and "\0" not in path and os.path.isfile(path)  # noqa: PTH113
 
     def find(self, document: Document, node: Node, options: Mapping[str, str]) -> tuple[Source, str] | None:
@@ -47,7 +62,7 @@ class NamedFiles:
         if self.is_elsewhere:
             document.add(value, *ELSEWHERE)
             return None
-        path = self.path(name)
+        path = self._path(name)
         if "\0" in path or not os.path.exists(path):  # noqa: PTH110
             document.add(value, f"there is no file {quoted(name)}", "paths are relative to the manifest")
             return None

@@ -1,8 +1,8 @@
-"""``defaults``, ``matrix``, ``exclude`` and ``include`` of a YAML manifest, compared with the schema."""
+"""``defaults``, ``dynamic``, ``matrix``, ``exclude`` and ``include`` of a YAML manifest, compared with the schema."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import Any
 
@@ -13,16 +13,25 @@ from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.sweep.sweep import Zip
+from batcher.manifest.templates.dynamic import MOST, Dynamic
 from batcher.manifest.yaml.document import Document, kind_of
+from batcher.manifest.yaml.named import ELSEWHERE, NamedFiles
 from batcher.manifest.yaml.tree import Node
+
+WILDCARDS = "wildcards"  # the folder of word lists where none is named
+_DYNAMIC_KEYS = ("wildcards", "most", "sample", "from")
 
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """Reads the sections of one document. What is wrong goes to its problems and is left out."""
+    """Reads the sections of one document. What is wrong goes to its problems and is left out.
+
+    files: opens the files that they name.
+    """
 
     document: Document
     model_inputs: ModelInputs
+    files: NamedFiles
 
     def defaults(self) -> dict[str, Any]:
         node = self.document.section("defaults")
@@ -40,6 +49,50 @@ class Sections:
         except BadAxis as error:
             self.document.add(node, error.what, error.mend)
             return None
+
+    def dynamic(self, outer: Dynamic | None) -> Dynamic | None:
+        """How the prompts are expanded, None for no templates. outer: the same by a flag or of the whole manifest."""
+        node = self.document.sections.get("dynamic")
+        return outer if node is None else self.dynamic_of(node, outer)
+
+    def dynamic_of(self, node: Node, outer: Dynamic | None) -> Dynamic | None:
+        """``dynamic`` of a manifest, a file or a prompt. outer: what it changes."""
+        if node.kind == "boolean":
+            return (outer or Dynamic(self.files.lists(WILDCARDS))) if node.value() else None
+        if node.kind != "mapping":
+            self.document.add(node, f"`dynamic` is true, false or a mapping, not {kind_of(node)}", "write true")
+            return None
+        dynamic = outer or Dynamic(self.files.lists(WILDCARDS))
+        for name, (_, value) in self.document.mapping(node, "`dynamic`", _DYNAMIC_KEYS).items():
+            if name == "wildcards":
+                dynamic = self._with_folder(dynamic, value)
+            elif name == "from":
+                dynamic = replace(dynamic, start=self._number(value, name, -(2**63), 2**63 - 1) or 0)
+            elif (many := self._number(value, name, 1, MOST)) is not None:
+                dynamic = replace(dynamic, most=many) if name == "most" else replace(dynamic, sample=many)
+        drawn = [name for name in ("sample", "from") if name in node.pairs]
+        if len(drawn) == 1 and (outer is None or outer.sample is None):
+            mend = "write {sample: 20, from: 7}: 20 variants of each prompt, with the same `from` the same ones"
+            self.document.add(node, f"`{drawn[0]}` without `{'from' if drawn == ['sample'] else 'sample'}`", mend)
+        return dynamic
+
+    def _with_folder(self, dynamic: Dynamic, node: Node) -> Dynamic:
+        if node.kind != "text" or not node.text.strip() or "\0" in node.text:
+            self.document.add(node, f"`wildcards` is a folder, not {kind_of(node)}", "name the folder with the lists")
+        elif self.files.is_elsewhere:
+            self.document.add(node, *ELSEWHERE)
+        elif not self.files.is_folder(node.text):
+            self.document.add(node, f"there is no folder {quoted(node.text)}", "paths are relative to the manifest")
+        else:
+            return replace(dynamic, wildcards=self.files.lists(node.text))
+        return dynamic
+
+    def _number(self, node: Node, name: str, least: int, most: int) -> int | None:
+        if node.kind == "integer" and least <= node.value() <= most:
+            return int(node.value())
+        mend = f"write a number from {least:,} to {most:,}"
+        self.document.add(node, f"`{name}` is a number, not {kind_of(node)}", mend)
+        return None
 
     def matrix(self) -> dict[str, Axis]:
         if (node := self.document.section("matrix")) is None:
