@@ -17,11 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from batcher.api.places import place_in
 from batcher.client.embedded import JOURNAL
 from batcher.core.errors import ManifestError, Problem, UsageError
 from batcher.core.suggest import printable
 from batcher.manifest.schema.media import is_media
+from batcher.manifest.yaml.places import place_in
 from batcher.runner.run_dir import hold
 from batcher.store import LOCK, has_state
 from batcher.store.files.whole import write_whole
