@@ -46,7 +46,8 @@ def more(run_dir: Path, seeds: int, where: str | None, yes: bool, dry_run: bool,
     if as_json:
         say_json(facts)
     elif facts["added"]:
-        say(f"Added. Now run:\n  {plan.resume}" if plan.resume else "Added: the next run makes them.")
+        when = "When the run that is going there has ended, run" if plan.going else "Now run"
+        say(f"Added. {when}:\n  {plan.resume}" if plan.resume else "Added: the next run makes them.")
     elif not dry_run:
         say("Nothing was added.")
     return 0

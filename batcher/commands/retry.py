@@ -68,6 +68,8 @@ def _rest(facts: dict[str, Any]) -> list[str]:
             f"{show_count(count, 'job is', 'jobs are')} {state.replace('_', ' ')}: use --state {state}"
             for state, count in facts["others"].items()
         ]
+    elif facts["going"] and not facts["dry_run"]:
+        lines.append("The run that is going there takes them within a second.")
     elif not facts["dry_run"] and facts["resume"]:
         lines.append(f"Now run:\n  {facts['resume']}")
     return lines

@@ -22,7 +22,7 @@ from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.draws import MOST, seeds
 from batcher.runner.control import read_control
 from batcher.runner.report import standing
-from batcher.store import additions, connect_to_read, exporting, read_facts, reading
+from batcher.store import additions, connect_to_read, exporting, is_going, read_facts, reading
 from batcher.store.facts import RunFacts
 from batcher.store.picks import YES
 
@@ -53,6 +53,7 @@ class More:
     cost_usd: cost of the new jobs in dollars; None if the price is unknown.
     left_usd: dollars left of the budget; None if there is no budget or the costs are unknown.
     resume: the command that continues the run; None if unknown.
+    going: whether a run is going there, which does not make them.
     warnings: sentences about ``--where``.
     """
 
@@ -66,6 +67,7 @@ class More:
     cost_usd: float | None
     left_usd: float | None
     resume: str | None
+    going: bool = False
     warnings: tuple[str, ...] = ()
 
     def words(self, *, added: bool = False) -> list[str]:
@@ -90,7 +92,8 @@ class More:
         return {
             "run": str(run_dir), "groups": self.groups, "jobs": len(self.jobs), "groups_with_a_keeper": self.kept,
             "groups_without_a_seed": self.without_seed, "added_before": self.earlier, "cost_usd": self.cost_usd,
-            "budget_left_usd": self.left_usd, "added": False, "resume": self.resume, "warnings": list(self.warnings),
+            "budget_left_usd": self.left_usd, "added": False, "going": self.going,
+            "resume": self.resume, "warnings": list(self.warnings),
         }  # fmt: skip
 
 
@@ -138,7 +141,7 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
     return More(
         jobs=tuple(jobs), seeds=many, where=text, groups=len(chosen) - without, kept=len(groups) - len(chosen),
         without_seed=without, earlier=len(before), cost_usd=None if price is None else round(images * price, 6),
-        left_usd=_left(run_dir, connection, facts), resume=facts.command,
+        left_usd=_left(run_dir, connection, facts), resume=facts.command, going=is_going(connection, run_dir),
         warnings=tuple(where.warnings()),
     )  # fmt: skip
 

@@ -81,7 +81,7 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
         going = is_going(reader, run_dir)
     tally: Counter[CancelOutcome] = Counter()
     with closing(StateFile(run_dir / STATE)) as state:
-        closed = _close_pending(state) if pending else 0
+        closed = close_pending(state) if pending else 0
         async with CommitQueue(state) as queue:
             if at_service:
                 async with open_service(options, run_dir, listener("none")) as service:
@@ -97,7 +97,7 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
     }
 
 
-def _close_pending(state: StateFile) -> int:
+def close_pending(state: StateFile) -> int:
     """Cancel pending jobs in one transaction. A job that a run has claimed meanwhile is left alone."""
     waiting = list(reading.entries(state.connection, [State.PENDING]))
     now = time.time()

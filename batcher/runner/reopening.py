@@ -15,7 +15,7 @@ from batcher.images.storage import reader_of
 from batcher.runner.lost_and_found import move_aside
 from batcher.runner.run_dir import images_folder
 from batcher.runner.sidecars import describes
-from batcher.store import STATE, StateFile, auditing, connect_to_read, reading
+from batcher.store import STATE, StateFile, auditing, connect_to_read, is_going, reading
 from batcher.store.files.safe_reader import Outside, sidecar_of
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}\Z")
@@ -75,7 +75,7 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
             if chosen.damaged:  # first, as a run in progress writes new files once the jobs are reopened
                 _move_aside(run_dir, chosen.damaged)
             state.must_commit(chosen.moves)
-        facts = state.facts
+        facts, going = state.facts, is_going(state.connection, run_dir)
     others = {name: by_state[State(name)] for name in RETRIED if State(name) in by_state and State(name) not in wanted}
     price = facts.price_usd
     return {
@@ -92,6 +92,7 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
         "in_doubt": State.IN_DOUBT in wanted,
         "others": others,
         "dry_run": which.dry_run,
+        "going": going,
         "resume": facts.command,
     }
 

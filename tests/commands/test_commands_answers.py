@@ -1,7 +1,9 @@
 """What each command says and does, on small real runs and on state files made for the purpose."""
 
 import json
+import os
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from batcher.commands.cli import COMMANDS
 from batcher.core.errors import Cause
 from batcher.store import reading
+from batcher.store.facts import Process
+from batcher.store.lock import locked
 from tests.support.command_line import Shell, assert_fits, assert_no_traceback
 from tests.support.state_files import NOW, Book, a_job
 
@@ -217,6 +221,18 @@ def test_retry_says_in_words_what_it_did_and_may_cost(shell: Shell) -> None:
     assert "Now run:\n  batcher run p.txt" in came.out
     assert "Nothing to retry" in shell("retry", "run", "--state", "in_doubt").out
     assert_fits(came.out)
+
+
+def test_beside_a_going_run_retry_and_more_do_not_ask_for_another_one(shell: Shell) -> None:
+    with shell.run_directory() as book:
+        mixed(book)
+        book.note(process=Process(pid=os.getppid(), host=socket.gethostname()))
+    with locked(shell.folder / "run"):
+        came = shell("retry", "run", "--state", "in_doubt")
+        assert came.out.endswith("The run that is going there takes them within a second.\n")
+        came = shell("more", "run", "--seeds", "1", "--where", "seed > 0", "--yes")
+        assert "When the run that is going there has ended, run:\n  batcher run p.txt" in came.out
+    assert "Now run:" in shell("more", "run", "--seeds", "1", "--where", "seed > 0", "--yes").out
 
 
 def test_retry_names_the_cause_that_was_probably_meant(shell: Shell) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.job import State
-from batcher.runner.cancelling import _close_pending
+from batcher.runner.cancelling import close_pending
 from batcher.runner.control import read_control, write_control
 from batcher.runner.events import Event, JobMoved, RunBegan, RunEnded, RunNamed
 from batcher.runner.reopening import Reopen, reopen
@@ -86,7 +86,7 @@ def test_a_run_that_waits_for_its_last_job_takes_up_what_is_reopened(tmp_path: P
 def test_what_is_cancelled_beside_a_run_is_not_submitted_and_no_defect(tmp_path: Path) -> None:
     def cancel(going: Going) -> None:
         state = StateFile(tmp_path / "run" / STATE)
-        assert _close_pending(state) > 50
+        assert close_pending(state) > 50
         state.close()
 
     came, stats = finished(tmp_path, 100, profile=steady(latency=LONG), rate=10.0, meanwhile=after(3.0, cancel))
