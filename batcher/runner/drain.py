@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from batcher.core import limits
-from batcher.core.errors import AccountError, BalanceGone, Defect, Overtaken
+from batcher.core.errors import AccountError, Defect, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
 from batcher.core.units import show_count
@@ -19,7 +19,7 @@ from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.places import Places
 from batcher.runner.recovery.departures import Departures
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason, grace
+from batcher.runner.stop import Reason, grace, of_account
 from batcher.runner.submit import Submitter
 from batcher.runner.wait import Waiter
 from batcher.store import reading
@@ -188,8 +188,7 @@ class Drain:
                 entry = after
             self._rest(entry)
         except AccountError as error:
-            reason = Reason.BALANCE if isinstance(error, BalanceGone) else Reason.ACCOUNT
-            self._stop.request(reason, error.message, error.hint)
+            self._stop.request(of_account(error), error.message, error.hint)
         except Exception as error:  # noqa: BLE001  a defect is raised at the end of the run
             self._end(error)
         finally:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum
 
-from batcher.core.errors import DiskError, TakenOver
+from batcher.core.errors import AccountError, BalanceGone, DiskError, TakenOver
 from batcher.core.settings import Deadline, Settings
 
 SEVERITY = (1, 75, 77, 73, 69, 130, 5, 3, 4)  # exit codes: the first that applies is that of the run
@@ -75,6 +75,10 @@ class Stop:
 def grace(settings: Settings) -> float:
     """Seconds that open submits and downloads get after an interruption."""
     return GRACE - CANCELS if settings.cancel_on_interrupt else GRACE
+
+
+def of_account(error: AccountError) -> Reason:
+    return Reason.BALANCE if isinstance(error, BalanceGone) else Reason.ACCOUNT
 
 
 def of_disk(error: DiskError) -> Reason:

@@ -9,7 +9,7 @@ from itertools import count
 from batcher.client.catalogue import Offer
 from batcher.core.budget import Budget, kind_of
 from batcher.core.control import Control
-from batcher.core.errors import DiskError
+from batcher.core.errors import AccountError, DiskError
 from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Snapshot, Tally
@@ -34,7 +34,7 @@ from batcher.runner.progress_words import in_flight_hint
 from batcher.runner.recovery import departures
 from batcher.runner.run_context import RunContext, Surroundings
 from batcher.runner.service import Service
-from batcher.runner.stop import GRACE, Reason, Stop, deadline_at
+from batcher.runner.stop import GRACE, Reason, Stop, deadline_at, of_account
 from batcher.store import Ballast, CommitQueue, RunFacts, StateFile, connect_to_read, reading
 from batcher.store.facts import Live
 from batcher.store.money import money_in_all
@@ -91,6 +91,10 @@ async def _run_jobs(context: RunContext, jobs: Awaitable[None]) -> None:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(stop.leave_at + GRACE):
                     await cancel_all(context.api, table.queue, table.reader, context.tally.cancelled)
+    except AccountError as error:  # of a cancel
+        stop.request(of_account(error), error.message, error.hint)
+    except DiskError as error:
+        table.failed(error)
     except asyncio.CancelledError:
         stop.request(Reason.INTERRUPTED, "interrupted twice: left at once")
 

@@ -231,6 +231,20 @@ def test_an_interrupt_that_cancels_tells_what_was_cancelled_from_what_came_too_l
     assert second.report["cancelled"] == outcome[CancelOutcome.CANCELLED]
 
 
+def test_a_token_that_is_refused_at_a_cancel_ends_the_run_with_its_report(tmp_path: Path) -> None:
+    async def stop(going: Going) -> None:
+        await asyncio.sleep(1.0)
+        going.context.stop.request(Reason.INTERRUPTED)
+
+    profile = steady(latency=Latency(kind="fixed", median=30.0), faults=(Fault(where="cancel", kind="400004"),))
+    came, stats = finished(
+        tmp_path, lambda: Simulator(profile), 20, rate=10.0, meanwhile=stop, cancel_on_interrupt=True
+    )
+    assert (came.exit_code, came.report["stopped_by"]) == (77, "account")
+    assert came.report["at_service"] == stats["submits_accepted"] > 0, "left to the next run"
+    assert (tmp_path / "run" / "report.json").is_file()
+
+
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])
 def test_a_wall_clock_that_jumps_an_hour_ends_no_job_and_submits_none_twice(tmp_path: Path, jump: float) -> None:
     async def jumping(going: Going) -> None:
