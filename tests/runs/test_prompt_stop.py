@@ -131,7 +131,7 @@ def test_reads_that_are_refused_for_ten_minutes_do_not_hold_up_a_ctrl_c(tmp_path
     with service(tmp_path, f"latency: 0.1\nfaults:\n{refused}") as origin:
         flags = ("--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--progress", "none")
         going = start(tmp_path, "p.txt", *flags)
-        until_called(going, origin, "result", 1)
+        until(going, origin, lambda facts: facts["calls"].get("result", 0) > 0)
         interrupted(going)
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["at_service"] >= 1
@@ -147,7 +147,7 @@ def test_cancels_and_submits_that_are_not_answered_do_not_hold_up_a_ctrl_c(tmp_p
     with service(tmp_path, f"latency: 200\nfaults:\n{slow}") as origin:
         flags = ("--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--progress", "lines")
         going = start(tmp_path, "p.txt", "--cancel-on-interrupt", *flags)
-        until_called(going, origin, "submit", 6)
+        until(going, origin, lambda facts: facts["submits_accepted"] >= 6)
         _, complained = interrupted(going)
     assert f"get up to {GRACE - CANCELS:.0f} s to finish" in complained
     report = json.loads((tmp_path / "run" / "report.json").read_text())
@@ -160,10 +160,11 @@ def stats(origin: str) -> dict[str, Any]:
     return facts
 
 
-def until_called(going: "subprocess.Popen[str]", origin: str, place: str, count: int) -> None:
-    while stats(origin)["calls"].get(place, 0) < count:
+def until(going: "subprocess.Popen[str]", origin: str, reached: Callable[[dict[str, Any]], bool]) -> None:
+    """reached: of what ``stats`` says."""
+    while not reached(stats(origin)):
         assert going.poll() is None, going.communicate()
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 async def a_byte_a_second(writer: asyncio.StreamWriter) -> None:
@@ -211,7 +212,7 @@ def test_a_disk_that_never_answers_does_not_hold_up_the_second_ctrl_c(tmp_path: 
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
             env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
         ) as going:  # fmt: skip
-            until_called(going, origin, "file", 8)
+            until(going, origin, lambda facts: facts["calls"].get("file", 0) >= 8)
             time.sleep(0.5)  # what came is handed to the disk
             going.send_signal(signal.SIGINT)
             time.sleep(2 * ONE)
