@@ -94,11 +94,30 @@ def test_the_layout_names_every_room() -> None:
     assert rooms <= shown
 
 
-def test_where_to_begin_a_change_names_modules_and_folders_of_tests_that_exist() -> None:
+def names_in(path: Path) -> set[str]:
+    """What a module defines at its top level."""
+    names = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
+def test_where_to_begin_a_change_names_files_what_is_in_them_and_folders_of_tests() -> None:
     rows = list(readme.rows(readme.section(readme.page("contributing"), "Where to begin a change")))
     assert len(rows) > 20
-    for _, modules, folders in rows:
-        assert all((ROOT / "batcher" / name).exists() for name in readme.words(modules)), modules
+    for change, places, folders in rows:
+        path = None
+        for word in readme.words(places):
+            if "/" in word or "." in word:
+                path = ROOT / "batcher" / word
+                assert path.exists(), f"{change}: {word}"
+            else:
+                assert path is not None, f"{change}: {word} of no file"
+                assert word in names_in(path), f"{change}: {word} is not in {path.name}"
         assert all((ROOT / "tests" / name).is_dir() for name in readme.words(folders)), folders
 
 
