@@ -62,5 +62,5 @@ def problems(path: str, schema: ModelSchema | None = IMAGEN, /, **flags: Any) ->
     return list(caught.value.problems)
 
 
-def inputs(found: list[Job], name: str) -> list[Any]:
-    return [job.inputs.get(name) for job in found]
+def inputs(all_jobs: list[Job], name: str) -> list[Any]:
+    return [job.inputs.get(name) for job in all_jobs]

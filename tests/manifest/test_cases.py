@@ -107,28 +107,28 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return Shell(tmp_path, capsys)
 
 
-@pytest.mark.parametrize(("case", "flags", "jobs", "said"), TABLE)
+@pytest.mark.parametrize(("case", "flags", "jobs", "message"), TABLE)
 def test_a_case_is_planned_as_it_is_meant_or_refused_with_the_way_out(
-    shell: Shell, case: str, flags: str, jobs: int, said: str
+    shell: Shell, case: str, flags: str, jobs: int, message: str
 ) -> None:
     folder, _, name = case.partition("/")
     shell.folder = CASES / folder
     came = shell("plan", name, *flags.split())
     assert_no_traceback(came)
     words = " ".join((came.out + came.err).split())
-    assert said in words
+    assert message in words
     assert came.code == (0 if jobs else 65)
     assert not jobs or f" {jobs} job" in words
 
 
-@pytest.mark.parametrize(("case", "said"), OTHERS.items())
+@pytest.mark.parametrize(("case", "message"), OTHERS.items())
 def test_a_text_that_is_another_format_is_a_warning_for_a_plan_and_an_error_for_a_run(
-    shell: Shell, tmp_path: Path, case: str, said: str
+    shell: Shell, tmp_path: Path, case: str, message: str
 ) -> None:
     planned = shell("plan", str(CASES / case))
     assert planned.code == 0
-    assert said in " ".join(planned.out.split())
+    assert message in " ".join(planned.out.split())
     ran = shell("run", str(CASES / case), "--simulate", "--progress", "none")
     assert ran.code == 65
-    assert said in ran.err
+    assert message in ran.err
     assert not (tmp_path / "runs").exists()

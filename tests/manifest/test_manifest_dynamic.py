@@ -98,24 +98,24 @@ WRONG = [
 def test_whatever_is_not_understood_is_an_error_where_it_stands(
     tmp_path: Path, text: str, column: int, what: str
 ) -> None:
-    (found,) = problems(write(tmp_path, f"a fox\n{text}\n", "p.txt"), dynamic=True)
-    assert (found.line, found.column) == (2, column)
-    assert what in found.what
+    (error,) = problems(write(tmp_path, f"a fox\n{text}\n", "p.txt"), dynamic=True)
+    assert (error.line, error.column) == (2, column)
+    assert what in error.what
 
 
 def test_where_the_column_can_not_be_told_the_character_is(tmp_path: Path) -> None:
-    (found,) = problems(write(tmp_path, 'seed,prompt\n1,"a {b"\n', "p.csv"), dynamic=True)
-    assert (found.line, found.column) == (2, 3)
-    assert "character 3 of the prompt" in found.what
+    (error,) = problems(write(tmp_path, 'seed,prompt\n1,"a {b"\n', "p.csv"), dynamic=True)
+    assert (error.line, error.column) == (2, 3)
+    assert "character 3 of the prompt" in error.what
 
 
 def test_too_many_variants_are_an_error_that_says_how_many_and_what_to_do(tmp_path: Path) -> None:
-    (found,) = problems(write(tmp_path, "{a|b}" * 11, "p.txt"), dynamic=True)
-    assert "makes 2,048 prompts" in found.what
-    assert "most: 2048" in found.mend
-    assert "sample: 20" in found.mend
-    (found,) = problems(write(tmp_path, "{a|b}" * 300, "p.txt"), dynamic=True)
-    assert "more than" in found.what
+    (error,) = problems(write(tmp_path, "{a|b}" * 11, "p.txt"), dynamic=True)
+    assert "makes 2,048 prompts" in error.what
+    assert "most: 2048" in error.mend
+    assert "sample: 20" in error.mend
+    (error,) = problems(write(tmp_path, "{a|b}" * 300, "p.txt"), dynamic=True)
+    assert "more than" in error.what
     yaml = json.dumps({"dynamic": {"most": 2048}, "prompts": ["{a|b}" * 11]})
     assert checked(write(tmp_path, yaml)).total == 2048
 
@@ -136,8 +136,8 @@ def test_a_sample_is_the_same_every_time_and_a_larger_one_begins_with_the_smalle
 
 
 def test_weights_count_where_variants_are_drawn(tmp_path: Path) -> None:
-    found = sampled(tmp_path, 40, 1, "{9::rare|often} {2$$a|b|c|d|e} " + "{a|b}" * 12)
-    assert sum(text.startswith("rare") for text in found) > 30
+    texts = sampled(tmp_path, 40, 1, "{9::rare|often} {2$$a|b|c|d|e} " + "{a|b}" * 12)
+    assert sum(text.startswith("rare") for text in texts) > 30
     assert len(sampled(tmp_path, 3, 1, "{999999::a|b|c|d}")) == 3  # the others are never drawn, and come in order
 
 
@@ -185,24 +185,24 @@ def test_the_manifest_names_the_folder_of_lists(tmp_path: Path) -> None:
 )
 def test_a_bad_list_is_an_error_in_that_file_once(tmp_path: Path, text: str | bytes, what: str) -> None:
     lists(tmp_path, colour=text)
-    (found,) = problems(write(tmp_path, "a __colour__ fox\nthe __colour__ cat\n", "p.txt"), dynamic=True)
-    assert found.file == str(tmp_path / "wildcards/colour.txt")
-    assert what in found.what
+    (error,) = problems(write(tmp_path, "a __colour__ fox\nthe __colour__ cat\n", "p.txt"), dynamic=True)
+    assert error.file == str(tmp_path / "wildcards/colour.txt")
+    assert what in error.what
     if "never closed" in what:
-        assert (found.line, found.column) == (3, 2)
+        assert (error.line, error.column) == (3, 2)
 
 
 def test_a_circle_of_lists_is_named(tmp_path: Path) -> None:
     lists(tmp_path, a="x __b__", b="y\n__c__", c="__a__")
-    (found,) = problems(write(tmp_path, "__b__", "p.txt"), dynamic=True)
-    assert found.file == str(tmp_path / "wildcards/a.txt")
-    assert "b → c → a → b" in found.what
+    (error,) = problems(write(tmp_path, "__b__", "p.txt"), dynamic=True)
+    assert error.file == str(tmp_path / "wildcards/a.txt")
+    assert "b → c → a → b" in error.what
 
 
 def test_lists_that_multiply_are_refused_by_arithmetic(tmp_path: Path) -> None:
     lists(tmp_path, **{f"l{at}": f"__l{at + 1}__ " * 100 for at in range(20)}, l20="x")
-    found = problems(write(tmp_path, "__l18__\n__l0__", "p.txt"), dynamic=True)
-    assert all("without bounds" in one.what for one in found)
+    errors = problems(write(tmp_path, "__l18__\n__l0__", "p.txt"), dynamic=True)
+    assert all("without bounds" in one.what for one in errors)
     write(tmp_path, "__l17__", "p.txt")
     (found_too,) = problems(str(tmp_path / "p.txt"), dynamic=True)
     assert "longer than 1 MB" in found_too.what
@@ -213,9 +213,9 @@ def test_no_link_and_no_pipe_leads_out_of_the_folder_of_lists(tmp_path: Path) ->
     write(tmp_path, "a secret", "secret.txt")
     (tmp_path / "wildcards" / "link.txt").symlink_to(tmp_path / "secret.txt")
     os.mkfifo(tmp_path / "wildcards" / "pipe.txt")
-    found = problems(write(tmp_path, "__link__\n__pipe__\n", "p.txt"), dynamic=True)
-    assert [one.line for one in found] == [1, 2]
-    assert "leads out" in found[0].what
+    errors = problems(write(tmp_path, "__link__\n__pipe__\n", "p.txt"), dynamic=True)
+    assert [one.line for one in errors] == [1, 2]
+    assert "leads out" in errors[0].what
 
 
 def test_vars_are_filled_in_where_a_variant_mentions_them(tmp_path: Path) -> None:
@@ -224,11 +224,11 @@ dynamic: true
 prompts:
   - {prompt: "{a {time}|one} lake", id: lake, vars: {time: [misty, "{x|y}"]}, negative_prompt: "{a|b}"}
 """
-    found = jobs(write(tmp_path, yaml))
-    assert inputs(found, "prompt") == ["a misty lake", "a {x|y} lake", "one lake"]
-    assert {job.prompt_id for job in found} == {"lake"}
-    assert inputs(found, "negative_prompt") == ["{a|b}"] * 3
-    assert len({job.path for job in found}) == 3
+    all_jobs = jobs(write(tmp_path, yaml))
+    assert inputs(all_jobs, "prompt") == ["a misty lake", "a {x|y} lake", "one lake"]
+    assert {job.prompt_id for job in all_jobs} == {"lake"}
+    assert inputs(all_jobs, "negative_prompt") == ["{a|b}"] * 3
+    assert len({job.path for job in all_jobs}) == 3
 
 
 def test_counts_hold_with_a_matrix_pins_and_copies(tmp_path: Path) -> None:
@@ -269,9 +269,9 @@ prompts:
   - a __colour__ fox
   - {prompt: a __colour__ fox, dynamic: {sample: 1}}
 """
-    found = inputs(jobs(write(tmp_path, yaml)), "prompt")
-    assert len(found) == 3
-    assert found[2] == found[0]
+    prompts = inputs(jobs(write(tmp_path, yaml)), "prompt")
+    assert len(prompts) == 3
+    assert prompts[2] == prompts[0]
 
 
 @pytest.mark.parametrize(
@@ -295,17 +295,17 @@ def test_a_setting_that_can_not_be_meant_is_an_error_wherever_it_stands(tmp_path
         f"prompts: [{{prompt: a fox, dynamic: {spec}}}]",
         f"prompts: [{{file: p.txt, dynamic: {spec}}}]",
     ):
-        found = problems(write(tmp_path, yaml))
-        assert what in found[0].what
-        assert found[0].line > 0
+        errors = problems(write(tmp_path, yaml))
+        assert what in errors[0].what
+        assert errors[0].line > 0
 
 
 def test_an_input_of_the_model_that_is_called_dynamic_stays_one(tmp_path: Path) -> None:
     schema = ModelSchema.from_json(
         "a/b", {"properties": {"prompt": {"type": "string"}, "dynamic": {"type": "boolean"}}}
     )
-    found = jobs(write(tmp_path, "prompts: [{prompt: 'a {b|c}', dynamic: true}]"), schema)
-    assert [job.inputs for job in found] == [{"prompt": "a {b|c}", "dynamic": True}]
+    all_jobs = jobs(write(tmp_path, "prompts: [{prompt: 'a {b|c}', dynamic: true}]"), schema)
+    assert [job.inputs for job in all_jobs] == [{"prompt": "a {b|c}", "dynamic": True}]
 
 
 def test_records_of_a_run_are_sent_as_they_were(tmp_path: Path) -> None:
@@ -315,8 +315,8 @@ def test_records_of_a_run_are_sent_as_they_were(tmp_path: Path) -> None:
         "model": IMAGEN.model_id if IMAGEN else "",
         "inputs": {"prompt": "{a|b}"},
     }
-    found = jobs(write(tmp_path, json.dumps(record), "r.jsonl"), dynamic=True)
-    assert inputs(found, "prompt") == ["{a|b}"]
+    all_jobs = jobs(write(tmp_path, json.dumps(record), "r.jsonl"), dynamic=True)
+    assert inputs(all_jobs, "prompt") == ["{a|b}"]
 
 
 def _texts(depth: int) -> st.SearchStrategy[str]:
@@ -389,9 +389,9 @@ def test_text_whose_signs_have_backslashes_is_itself(text: str) -> None:
 
 def test_blanks_in_a_choice_are_blanks_of_the_prompt_and_not_of_the_name(tmp_path: Path) -> None:
     text = 'dynamic: true\nprompts: ["a{ very  old |\\n} { fox | cat\\t}"]\noutput: {path: "{variant}"}\n'
-    found = jobs(write(tmp_path, text))
-    assert inputs(found, "prompt") == ["a very  old   fox ", "a very  old   cat\t", "a\n  fox ", "a\n  cat\t"]
-    assert [job.path for job in found] == ["very old_fox", "very old_cat", "_fox", "_cat"]
+    all_jobs = jobs(write(tmp_path, text))
+    assert inputs(all_jobs, "prompt") == ["a very  old   fox ", "a very  old   cat\t", "a\n  fox ", "a\n  cat\t"]
+    assert [job.path for job in all_jobs] == ["very old_fox", "very old_cat", "_fox", "_cat"]
 
 
 def test_a_changed_list_makes_another_digest_and_so_does_the_flag(tmp_path: Path) -> None:
@@ -408,12 +408,12 @@ def test_a_changed_list_makes_another_digest_and_so_does_the_flag(tmp_path: Path
 
 def test_what_vars_templates_and_repeat_chose_stands_in_the_job_and_not_in_its_key(tmp_path: Path) -> None:
     prompt = "{prompt: 'a {red|blue} {bird}', vars: {bird: [kite]}, repeat: 2, dynamic: true}"
-    found = jobs(write(tmp_path, f"prompts: [{prompt}, plain]"))
-    assert [job.chosen for job in found] == [
+    all_jobs = jobs(write(tmp_path, f"prompts: [{prompt}, plain]"))
+    assert [job.chosen for job in all_jobs] == [
         {"repeat": 1, "variant": "red", "bird": "kite"},
         {"repeat": 2, "variant": "red", "bird": "kite"},
         {"repeat": 1, "variant": "blue", "bird": "kite"},
         {"repeat": 2, "variant": "blue", "bird": "kite"},
         None,
     ]
-    assert found[0].key == job_key(found[0].model, found[0].inputs)
+    assert all_jobs[0].key == job_key(all_jobs[0].model, all_jobs[0].inputs)

@@ -20,23 +20,29 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 @needs_parti
 def test_parti_prompts_come_through_byte_for_byte_with_their_columns_as_meta() -> None:
     rows = [line.split("\t") for line in PARTI.read_bytes().decode().split("\n")[1:] if line]
-    found = jobs(str(PARTI))
-    assert len(found) == len(rows) == 1632
-    assert inputs(found, "prompt") == [row[0] for row in rows]
-    assert [list(job.meta.values()) for job in found] == [row[1:] for row in rows]
-    assert list(found[0].meta) == ["Category", "Challenge", "Note"]
-    assert {"0", "42"} <= set(inputs(found, "prompt"))
-    assert any(text.startswith('"') for text in inputs(found, "prompt"))
-    assert len({job.key for job in found}) == 1632
-    assert [job.line for job in found] == list(range(2, 1634))
+    all_jobs = jobs(str(PARTI))
+    assert len(all_jobs) == len(rows) == 1632
+    assert inputs(all_jobs, "prompt") == [row[0] for row in rows]
+    assert [list(job.meta.values()) for job in all_jobs] == [row[1:] for row in rows]
+    assert list(all_jobs[0].meta) == ["Category", "Challenge", "Note"]
+    assert {"0", "42"} <= set(inputs(all_jobs, "prompt"))
+    assert any(text.startswith('"') for text in inputs(all_jobs, "prompt"))
+    assert len({job.key for job in all_jobs}) == 1632
+    assert [job.line for job in all_jobs] == list(range(2, 1634))
 
 
 @needs_parti
 def test_parti_prompts_swept_over_two_ratios_and_three_seeds_make_9792_jobs() -> None:
     manifest = checked(str(PARTI), matrix=("aspect_ratio=16:9,1:1", "seed=1..3"))
-    found = list(manifest.jobs())
-    assert manifest.total == len(found) == len({job.key for job in found}) == len({job.path for job in found}) == 9792
-    assert [(j.inputs["aspect_ratio"], j.inputs["seed"]) for j in found[:4]] == [
+    all_jobs = list(manifest.jobs())
+    assert (
+        manifest.total
+        == len(all_jobs)
+        == len({job.key for job in all_jobs})
+        == len({job.path for job in all_jobs})
+        == 9792
+    )
+    assert [(j.inputs["aspect_ratio"], j.inputs["seed"]) for j in all_jobs[:4]] == [
         ("16:9", 1),
         ("16:9", 2),
         ("16:9", 3),
@@ -57,21 +63,21 @@ def test_every_sample_prompt_file_is_a_manifest(name: str, total: int) -> None:
 
 
 def test_the_sample_folder_reads_in_natural_order_with_stems_as_ids() -> None:
-    found = jobs(str(SAMPLES / "prompts"))
-    assert [job.prompt_id for job in found] == ["1", "2", "10"]
-    assert inputs(found, "prompt")[0] == "A fox in long grass"
-    assert {job.line for job in found} == {1}
+    all_jobs = jobs(str(SAMPLES / "prompts"))
+    assert [job.prompt_id for job in all_jobs] == ["1", "2", "10"]
+    assert inputs(all_jobs, "prompt")[0] == "A fox in long grass"
+    assert {job.line for job in all_jobs} == {1}
 
 
 def test_cells_of_inputs_get_the_schema_type_and_empty_cells_are_not_given(tmp_path: Path) -> None:
     path = write(tmp_path, "Prompt,Aspect Ratio,SEED,note\na,1:1,7,x\nb,,,\n c ,,007, y \n", "p.csv")
-    found = jobs(path)
-    assert [dict(job.inputs) for job in found] == [
+    all_jobs = jobs(path)
+    assert [dict(job.inputs) for job in all_jobs] == [
         {"prompt": "a", "aspect_ratio": "1:1", "seed": 7},
         {"prompt": "b"},
         {"prompt": " c ", "seed": 7},
     ]
-    assert [job.meta["note"] for job in found] == ["x", "", " y "]
+    assert [job.meta["note"] for job in all_jobs] == ["x", "", " y "]
 
 
 def one_form(text: str) -> str:
@@ -97,15 +103,15 @@ def test_whatever_the_json_module_writes_is_read_back(texts: list[str], indent: 
 
 def test_a_json_list_larger_than_the_window_keeps_its_lines(tmp_path: Path) -> None:
     texts = [f"{n} {'x' * 5000}" for n in range(300)]
-    found = jobs(write(tmp_path, json.dumps(texts, indent=1), "p.json"))
-    assert inputs(found, "prompt") == texts
-    assert [job.line for job in found] == list(range(2, 302))
+    all_jobs = jobs(write(tmp_path, json.dumps(texts, indent=1), "p.json"))
+    assert inputs(all_jobs, "prompt") == texts
+    assert [job.line for job in all_jobs] == list(range(2, 302))
 
 
 def test_multi_line_cells_count_lines_by_the_first_line_of_the_record(tmp_path: Path) -> None:
-    found = jobs(write(tmp_path, 'prompt,n\n"a\nb",1\r\n"c ""d""",2\n', "p.csv"))
-    assert inputs(found, "prompt") == ["a\nb", 'c "d"']
-    assert [job.line for job in found] == [2, 4]
+    all_jobs = jobs(write(tmp_path, 'prompt,n\n"a\nb",1\r\n"c ""d""",2\n', "p.csv"))
+    assert inputs(all_jobs, "prompt") == ["a\nb", 'c "d"']
+    assert [job.line for job in all_jobs] == [2, 4]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -123,15 +129,15 @@ def test_tsv_keeps_quotes_unless_told_that_they_quote(tmp_path: Path) -> None:
 
 def test_text_splits_at_the_three_line_ends_and_nowhere_else(tmp_path: Path) -> None:
     text = "a\x0b\x0c\u2028\x85b\r\n\r\n  \n# c\r d \n"
-    found = jobs(write(tmp_path, text, "p.txt"))
-    assert inputs(found, "prompt") == ["a\x0b\x0c\u2028\x85b", "# c", " d "]
-    assert [job.line for job in found] == [1, 4, 5]
+    all_jobs = jobs(write(tmp_path, text, "p.txt"))
+    assert inputs(all_jobs, "prompt") == ["a\x0b\x0c\u2028\x85b", "# c", " d "]
+    assert [job.line for job in all_jobs] == [1, 4, 5]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_utf_8_and_utf_16_with_a_mark_read_alike(tmp_path: Path, encoding: str) -> None:
-    found = jobs(write(tmp_path, "prompt,seed\nhéron ਅ,7\n".encode(encoding), "p.csv"))
-    assert found[0].inputs == {"prompt": "héron ਅ", "seed": 7}
+    all_jobs = jobs(write(tmp_path, "prompt,seed\nhéron ਅ,7\n".encode(encoding), "p.csv"))
+    assert all_jobs[0].inputs == {"prompt": "héron ਅ", "seed": 7}
 
 
 def test_json_objects_keep_nested_data_as_meta_and_merge_theirs(tmp_path: Path) -> None:
@@ -152,9 +158,9 @@ def test_a_json_object_of_prompts_takes_its_keys_for_ids(tmp_path: Path) -> None
 def test_an_id_that_a_json_object_has_twice_is_an_error_with_both_places(tmp_path: Path, again: str) -> None:
     text = '{"a": "x", "b": {"prompt": "y", "meta": {"a": 1}},\n  ' + again + ': "z",\n "c": "x", "a": "x"}'
     path = write(tmp_path, text, "p.json")
-    found = problems(path)
-    assert [(problem.line, problem.column) for problem in found] == [(2, 3), (3, 12)]
-    assert all(f"`a` appears twice (first at {path}:1:2)" in problem.what for problem in found)
+    errors = problems(path)
+    assert [(problem.line, problem.column) for problem in errors] == [(2, 3), (3, 12)]
+    assert all(f"`a` appears twice (first at {path}:1:2)" in problem.what for problem in errors)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +174,8 @@ def test_an_id_that_a_json_object_has_twice_is_an_error_with_both_places(tmp_pat
 )
 def test_an_empty_cell_of_a_meta_column_leaves_what_the_file_entry_says(tmp_path: Path, name: str, text: str) -> None:
     write(tmp_path, text, name)
-    found = jobs(write(tmp_path, f"prompts: [{{file: {name}, meta: {{set: kites}}}}]\n"))
-    assert [dict(job.meta) for job in found] == [{"set": "kites", "kind": ""}, {"set": "own", "kind": "x"}]
+    all_jobs = jobs(write(tmp_path, f"prompts: [{{file: {name}, meta: {{set: kites}}}}]\n"))
+    assert [dict(job.meta) for job in all_jobs] == [{"set": "kites", "kind": ""}, {"set": "own", "kind": "x"}]
 
 
 @pytest.mark.parametrize(
@@ -224,22 +230,22 @@ def test_standard_input_is_kept_so_that_it_can_be_hashed_and_read_and_removed_at
 
 def test_equal_requests_are_copies_and_identity_is_not_position(tmp_path: Path) -> None:
     path = write(tmp_path, "a\nb\na\na\n", "p.txt")
-    found = jobs(path, matrix=("seed=1..2",))
-    assert [job.copy for job in found] == [1, 1, 1, 1, 2, 2, 3, 3]
-    assert all(job.key == job_key(DEFAULT_MODEL, job.inputs, job.copy) for job in found)
-    assert len({job.key for job in found}) == len({job.path for job in found}) == 8
+    all_jobs = jobs(path, matrix=("seed=1..2",))
+    assert [job.copy for job in all_jobs] == [1, 1, 1, 1, 2, 2, 3, 3]
+    assert all(job.key == job_key(DEFAULT_MODEL, job.inputs, job.copy) for job in all_jobs)
+    assert len({job.key for job in all_jobs}) == len({job.path for job in all_jobs}) == 8
     moved = jobs(write(tmp_path, "b\na\na\na\n", "q.txt"), matrix=("seed=1..2",))
-    assert {job.key for job in moved} == {job.key for job in found}
+    assert {job.key for job in moved} == {job.key for job in all_jobs}
 
 
 def test_a_pinned_value_and_a_swept_one_that_are_the_same_request_are_copies(tmp_path: Path) -> None:
-    found = jobs(write(tmp_path, "prompt,seed\na,\na,2\n", "p.csv"), matrix=("seed=1..2",))
-    assert [(job.inputs["seed"], job.copy) for job in found] == [(1, 1), (2, 1), (2, 2)]
+    all_jobs = jobs(write(tmp_path, "prompt,seed\na,\na,2\n", "p.csv"), matrix=("seed=1..2",))
+    assert [(job.inputs["seed"], job.copy) for job in all_jobs] == [(1, 1), (2, 1), (2, 2)]
 
 
 def test_a_default_and_the_same_value_written_out_are_the_same_request(tmp_path: Path) -> None:
-    found = jobs(write(tmp_path, "prompt,aspect_ratio\na,\na,1:1\n", "p.csv"), set=(("aspect_ratio", "1:1"),))
-    assert [job.copy for job in found] == [1, 2]
+    all_jobs = jobs(write(tmp_path, "prompt,aspect_ratio\na,\na,1:1\n", "p.csv"), set=(("aspect_ratio", "1:1"),))
+    assert [job.copy for job in all_jobs] == [1, 2]
 
 
 def test_limit_takes_the_first_jobs(tmp_path: Path) -> None:
@@ -257,9 +263,9 @@ def test_with_a_limit_a_file_is_read_no_further_than_it_needs(tmp_path: Path) ->
 
 
 def test_no_folder_gets_more_than_a_thousand_jobs(tmp_path: Path) -> None:
-    found = jobs(write(tmp_path, "a\n", "p.txt"), matrix=("seed=1..1001",))
-    assert (found[0].path[:5], found[999].path[:5], found[1000].path[:5]) == ("0000/", "0000/", "0001/")
-    assert found[4].path.endswith("_s5")
+    all_jobs = jobs(write(tmp_path, "a\n", "p.txt"), matrix=("seed=1..1001",))
+    assert (all_jobs[0].path[:5], all_jobs[999].path[:5], all_jobs[1000].path[:5]) == ("0000/", "0000/", "0001/")
+    assert all_jobs[4].path.endswith("_s5")
 
 
 def test_the_digest_follows_content_and_flags(tmp_path: Path) -> None:
@@ -320,16 +326,16 @@ BAD = {
 
 @pytest.mark.parametrize(("name", "data", "words"), [(name, *case) for name, cases in BAD.items() for case in cases])
 def test_bad_files_are_named_and_described(tmp_path: Path, name: str, data: bytes, words: str) -> None:
-    found = problems(write(tmp_path, data, name))
-    assert words in found[0].what
-    assert found[0].file.endswith(name)
-    assert found[0].mend
-    assert all(char.isprintable() for problem in found for char in str(problem))
+    errors = problems(write(tmp_path, data, name))
+    assert words in errors[0].what
+    assert errors[0].file.endswith(name)
+    assert errors[0].mend
+    assert all(char.isprintable() for problem in errors for char in str(problem))
 
 
 def test_a_cell_in_error_is_placed_by_line_and_column(tmp_path: Path) -> None:
     path = write(tmp_path, 'prompt,note,seed\n"a\nb","x,y",abc\nc,d,e\n', "p.csv")
-    assert [(found.line, found.column) for found in problems(path)] == [(3, 10), (4, 5)]
+    assert [(error.line, error.column) for error in problems(path)] == [(3, 10), (4, 5)]
 
 
 def test_all_errors_come_at_once_one_of_a_kind_and_the_first_fifty_with_a_count(tmp_path: Path) -> None:
@@ -394,10 +400,10 @@ def test_a_check_that_fails_leaves_no_spooled_file_behind(tmp_path: Path, monkey
 
 
 def test_progress_is_told_now_and_then_and_at_the_end(tmp_path: Path) -> None:
-    told: list[int] = []
+    counts: list[int] = []
     path = write(tmp_path, "a\n" * 25_000, "p.txt")
-    list(open_manifest(path, Overrides()).jobs(IMAGEN, progress=told.append))
-    assert told == [10_000, 20_000, 25_000]
+    list(open_manifest(path, Overrides()).jobs(IMAGEN, progress=counts.append))
+    assert counts == [10_000, 20_000, 25_000]
 
 
 def test_a_folder_has_its_problems_told_by_file(tmp_path: Path) -> None:
@@ -408,7 +414,7 @@ def test_a_folder_has_its_problems_told_by_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "flag"),
     [
         ('\ufeff{"prompt": "a"}\r\n{"prompt": "b"}\r\n', "--format jsonl"),
         ("prompts: [a]\nmatrix: {seed: 1}\n", "--format yaml"),
@@ -418,26 +424,26 @@ def test_a_folder_has_its_problems_told_by_file(tmp_path: Path) -> None:
         ('a kite\n{"prompt": "b"}\n', None),
     ],
 )
-def test_piped_data_of_another_format_is_a_doubt_unless_the_format_is_named(text: str, told: str | None) -> None:
+def test_piped_data_of_another_format_is_a_doubt_unless_the_format_is_named(text: str, flag: str | None) -> None:
     def read(*, lenient: bool, **flags: Any) -> Loader:
         with open_manifest("-", Overrides(**flags), stdin=io.BytesIO(text.encode())) as loader:
             assert len(list(loader.jobs(IMAGEN, lenient=lenient))) == len(text.splitlines())
         return loader
 
-    if told is None:
+    if flag is None:
         read(lenient=False)
         return
-    with pytest.raises(ManifestError, match=told):
+    with pytest.raises(ManifestError, match=flag):
         read(lenient=False)
     totals = read(lenient=True).totals
     assert totals is not None
     (warning,) = totals.warnings
-    assert told in warning
+    assert flag in warning
     read(lenient=False, format="txt")
 
 
 def test_a_wrong_value_of_an_input_that_is_called_id_has_the_place_of_its_cell(tmp_path: Path) -> None:
     properties = {"prompt": {"type": "string"}, "id": {"type": "string", "maxLength": 1}}
     schema = ModelSchema.from_json("a/b", {"properties": properties})
-    (found,) = problems(write(tmp_path, "prompt,id\na kite,no\n", "p.csv"), schema)
-    assert (found.line, found.column) == (2, 8)
+    (error,) = problems(write(tmp_path, "prompt,id\na kite,no\n", "p.csv"), schema)
+    assert (error.line, error.column) == (2, 8)

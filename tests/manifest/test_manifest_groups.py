@@ -38,8 +38,8 @@ def two(tmp_path: Path) -> str:
 
 
 def test_each_group_makes_its_own_jobs_one_group_after_the_other(two: str) -> None:
-    found = jobs(two)
-    asked = [(job.inputs["prompt"], job.inputs.get("aspect_ratio"), job.inputs["seed"]) for job in found]
+    all_jobs = jobs(two)
+    asked = [(job.inputs["prompt"], job.inputs.get("aspect_ratio"), job.inputs["seed"]) for job in all_jobs]
     assert asked == [
         *[(prompt, "16:9", seed) for prompt in ("a heron", "a kite") for seed in (1, 2, 3)],
         ("a face", "3:4", 1),
@@ -49,7 +49,7 @@ def test_each_group_makes_its_own_jobs_one_group_after_the_other(two: str) -> No
         ("a pilot", "3:4", 1),
         ("a pilot", None, 9),
     ]
-    assert [job.inputs["negative_prompt"] for job in found] == ["text"] * 6 + ["hands"] * 6
+    assert [job.inputs["negative_prompt"] for job in all_jobs] == ["text"] * 6 + ["hands"] * 6
 
 
 def test_the_sizes_of_groups_are_known(two: str) -> None:
@@ -115,9 +115,9 @@ def test_growing_one_group_and_adding_another_keeps_every_job_there_is(two: str)
 
 
 def test_flags_apply_to_each_group(two: str) -> None:
-    found = jobs(two, matrix=("seed=5",), set=(("negative_prompt", "blur"),))
-    assert Counter(job.inputs["seed"] for job in found) == {5: 4, 7: 2, 9: 2}
-    assert set(inputs(found, "negative_prompt")) == {"blur"}
+    all_jobs = jobs(two, matrix=("seed=5",), set=(("negative_prompt", "blur"),))
+    assert Counter(job.inputs["seed"] for job in all_jobs) == {5: 4, 7: 2, 9: 2}
+    assert set(inputs(all_jobs, "negative_prompt")) == {"blur"}
 
 
 def test_repeat_is_a_groups_own_or_that_of_all(tmp_path: Path) -> None:
@@ -189,8 +189,8 @@ def test_everything_wrong_in_all_groups_is_told_at_once_and_shared_prompts_once(
         "  y: {matrix: {aspect_ratio: [16:9, 5:1]}, zip: {seed: [1, 2], negative_prompt: [a]}}\n"
         "  9.: {matrix: {seed: 1}}\n"
     )
-    found = problems(write(tmp_path, text))
-    assert [(p.line, p.column) for p in found] == [(1, 11), (3, 16), (3, 25), (4, 37), (4, 81), (5, 3)]
+    errors = problems(write(tmp_path, text))
+    assert [(p.line, p.column) for p in errors] == [(1, 11), (3, 16), (3, 25), (4, 37), (4, 81), (5, 3)]
 
 
 def test_a_flag_that_can_not_be_meant_for_one_group_is_refused(tmp_path: Path) -> None:
@@ -237,14 +237,14 @@ def _combination(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
 @st.composite
 def prompts(draw: st.DrawFn) -> list[Any]:
     """Few different ones, so that groups meet: some pin an axis, have vars, or repeat."""
-    found: list[Any] = []
+    drawn: list[Any] = []
     for _ in range(draw(st.integers(1, 3))):
         prompt: dict[str, Any] = {"prompt": draw(st.sampled_from(["a heron", "a kite", "a {time} lake"]))}
         prompt |= draw(_combination(["aspect_ratio", "seed"]))
         if "{time}" in prompt["prompt"] and draw(st.booleans()):
             prompt["vars"] = {"time": ["misty", "frozen"]}
-        found.append(prompt)
-    return found
+        drawn.append(prompt)
+    return drawn
 
 
 @st.composite
@@ -271,9 +271,9 @@ def groups(draw: st.DrawFn, *, shared: bool) -> dict[str, Any]:
 @st.composite
 def manifests(draw: st.DrawFn) -> dict[str, Any]:
     shared = draw(st.booleans())
-    found = [draw(groups(shared=shared)) for _ in range(draw(st.integers(1, 4)))]
-    manifest: dict[str, Any] = {"groups": {f"g{number}": group for number, group in enumerate(found)}}
-    if any("prompts" not in group for group in found):
+    drawn = [draw(groups(shared=shared)) for _ in range(draw(st.integers(1, 4)))]
+    manifest: dict[str, Any] = {"groups": {f"g{number}": group for number, group in enumerate(drawn)}}
+    if any("prompts" not in group for group in drawn):
         manifest["prompts"] = draw(prompts())
     if draw(st.booleans()):
         manifest["defaults"] = {"negative_prompt": "text"}
@@ -330,10 +330,10 @@ groups:
   each: {dynamic: true, matrix: {seed: [2]}}
   drawn: {dynamic: {sample: 1, from: 3}, matrix: {seed: [3]}, output: {path: "{variant}"}}
 """
-    found = jobs(write(tmp_path, text))
-    assert inputs(found, "prompt")[:3] == ["a {red|blue} kite", "a red kite", "a blue kite"]
-    assert inputs(found, "seed") == [1, 2, 2, 3]
-    assert found[3].path in {"red", "blue"}
+    all_jobs = jobs(write(tmp_path, text))
+    assert inputs(all_jobs, "prompt")[:3] == ["a {red|blue} kite", "a red kite", "a blue kite"]
+    assert inputs(all_jobs, "seed") == [1, 2, 2, 3]
+    assert all_jobs[3].path in {"red", "blue"}
 
 
 def test_what_is_wrong_with_a_template_that_groups_share_is_said_once(tmp_path: Path) -> None:

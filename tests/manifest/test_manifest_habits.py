@@ -19,8 +19,8 @@ from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, probl
 
 
 def test_a_hint_line_for_a_spreadsheet_program_names_the_separator_and_lines_count_on(tmp_path: Path) -> None:
-    found = jobs(write(tmp_path, "sep=;\nprompt;seed\na, kite;7\n", "p.csv"))
-    assert [(dict(job.inputs), job.line) for job in found] == [({"prompt": "a, kite", "seed": 7}, 3)]
+    all_jobs = jobs(write(tmp_path, "sep=;\nprompt;seed\na, kite;7\n", "p.csv"))
+    assert [(dict(job.inputs), job.line) for job in all_jobs] == [({"prompt": "a, kite", "seed": 7}, 3)]
     (problem,) = problems(write(tmp_path, "sep=;\nprompt;seed\na;x\n", "p.csv"))
     assert (problem.line, problem.column) == (3, 3)
 
@@ -158,9 +158,9 @@ def test_a_flag_that_is_suggested_can_be_pasted(tmp_path: Path) -> None:
 
 
 def test_a_remark_in_brackets_after_a_columns_name_hides_no_meaning(tmp_path: Path) -> None:
-    found = jobs(write(tmp_path, "prompt,aspect ratio (w:h),seed [int],Price ($)\na kite,16:9,7,5\n", "p.csv"))
-    assert dict(found[0].inputs) == {"prompt": "a kite", "aspect_ratio": "16:9", "seed": 7}
-    assert dict(found[0].meta) == {"Price ($)": "5"}
+    all_jobs = jobs(write(tmp_path, "prompt,aspect ratio (w:h),seed [int],Price ($)\na kite,16:9,7,5\n", "p.csv"))
+    assert dict(all_jobs[0].inputs) == {"prompt": "a kite", "aspect_ratio": "16:9", "seed": 7}
+    assert dict(all_jobs[0].meta) == {"Price ($)": "5"}
 
 
 def test_an_object_that_holds_a_list_of_prompts_is_one_message_wherever_the_list_stands(tmp_path: Path) -> None:
@@ -190,9 +190,9 @@ def test_a_sidecar_is_a_manifest_of_one_job_and_other_files_of_a_run_say_what_th
     [('"OPEN" sign at night,7', 7), ('"a sign that says "STOP" in red",9', 20), (r'"a \"red\" kite",7', 6)],
 )
 def test_quotes_that_end_before_their_cell_are_errors_with_their_place(tmp_path: Path, row: str, column: int) -> None:
-    found = problems(write(tmp_path, f"prompt,seed\n{row}\na kite,x\n", "p.csv"))
-    assert [(problem.line, problem.column) for problem in found] == [(2, column), (3, 8)]
-    assert "the quotes of this cell end before the cell does" in found[0].what
+    errors = problems(write(tmp_path, f"prompt,seed\n{row}\na kite,x\n", "p.csv"))
+    assert [(problem.line, problem.column) for problem in errors] == [(2, column), (3, 8)]
+    assert "the quotes of this cell end before the cell does" in errors[0].what
 
 
 @pytest.mark.parametrize(
@@ -303,10 +303,10 @@ def test_a_model_column_that_names_the_model_of_the_run_is_no_problem(tmp_path: 
 
 
 def test_a_column_called_repeat_makes_copies(tmp_path: Path) -> None:
-    found = jobs(write(tmp_path, "prompt,repeat\na,2\nb,\nc,1\n", "p.csv"))
-    assert inputs(found, "prompt") == ["a", "a", "b", "c"]
-    assert found[0].chosen == {"repeat": 1}
-    assert found[0].inputs["seed"] != found[1].inputs["seed"]
+    all_jobs = jobs(write(tmp_path, "prompt,repeat\na,2\nb,\nc,1\n", "p.csv"))
+    assert inputs(all_jobs, "prompt") == ["a", "a", "b", "c"]
+    assert all_jobs[0].chosen == {"repeat": 1}
+    assert all_jobs[0].inputs["seed"] != all_jobs[1].inputs["seed"]
 
 
 def test_two_columns_for_one_meaning_are_refused(tmp_path: Path) -> None:

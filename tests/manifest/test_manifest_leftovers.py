@@ -53,9 +53,9 @@ def test_a_word_for_a_sum_that_stands_elsewhere_is_a_prompt(tmp_path: Path, text
 
 
 def test_many_rows_without_a_value_are_three_places_and_a_count(tmp_path: Path) -> None:
-    found = problems(write(tmp_path, "prompt,cost\n" + "nan,1\n" * 40, "p.csv"))
-    assert len(found) == 3
-    assert "37 more" in found[-1].what
+    errors = problems(write(tmp_path, "prompt,cost\n" + "nan,1\n" * 40, "p.csv"))
+    assert len(errors) == 3
+    assert "37 more" in errors[-1].what
 
 
 def test_a_header_once_more_is_left_out_and_said(tmp_path: Path) -> None:

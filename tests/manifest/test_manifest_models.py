@@ -69,9 +69,9 @@ def test_an_input_that_is_required_and_has_a_default_need_not_be_given() -> None
     ],
 )
 def test_text_becomes_the_type_the_schema_asks_for(name: str, text: str, value: Any) -> None:
-    found = MODEL.input(name).convert(text)
-    assert found == value
-    assert type(found) is type(value)
+    converted = MODEL.input(name).convert(text)
+    assert converted == value
+    assert type(converted) is type(value)
 
 
 @pytest.mark.parametrize(

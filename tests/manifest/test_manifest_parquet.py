@@ -27,11 +27,11 @@ def table(folder: Path, columns: dict[str, Any], name: str = "p.parquet", **opti
 
 def test_columns_are_inputs_ids_and_meta_as_in_csv(tmp_path: Path) -> None:
     columns = {"Prompt": ["a", "b"], "Seed": [1, 2], "id": [7, None], "category": ["x", None], "n": [1.5, float("nan")]}
-    found = jobs(table(tmp_path, columns))
-    assert [job.inputs for job in found] == [{"prompt": "a", "seed": 1}, {"prompt": "b", "seed": 2}]
-    assert [job.meta for job in found] == [{"category": "x", "n": 1.5}, {}]
-    assert [job.line for job in found] == [1, 2]
-    assert found[0].prompt_id == "7"
+    all_jobs = jobs(table(tmp_path, columns))
+    assert [job.inputs for job in all_jobs] == [{"prompt": "a", "seed": 1}, {"prompt": "b", "seed": 2}]
+    assert [job.meta for job in all_jobs] == [{"category": "x", "n": 1.5}, {}]
+    assert [job.line for job in all_jobs] == [1, 2]
+    assert all_jobs[0].prompt_id == "7"
 
 
 def test_null_is_a_value_that_is_not_given_and_whole_rows_of_it_are_passed_over(tmp_path: Path) -> None:
@@ -56,9 +56,9 @@ def test_integers_are_exact_whatever_their_width(tmp_path: Path) -> None:
 
 def test_texts_for_an_input_are_read_as_in_csv(tmp_path: Path) -> None:
     columns = {"prompt": ["a", "b"], "seed": pa.array(["7", "x"]).dictionary_encode()}
-    (found,) = problems(table(tmp_path, columns))
-    assert (found.line, found.column) == (2, 2)
-    assert "must be an integer" in found.what
+    (error,) = problems(table(tmp_path, columns))
+    assert (error.line, error.column) == (2, 2)
+    assert "must be an integer" in error.what
 
 
 def test_what_json_has_no_type_for_becomes_text_and_lists_stay_lists(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_what_json_has_no_type_for_becomes_text_and_lists_stay_lists(tmp_path: P
 
 
 def test_bytes_are_refused_for_a_prompt_and_left_out_with_a_warning_elsewhere(tmp_path: Path) -> None:
-    (found,) = problems(table(tmp_path, {"id": ["x"], "prompt": [b"a"]}))
-    assert (found.line, found.column) == (1, 2)
-    assert "holds bytes" in found.what
+    (error,) = problems(table(tmp_path, {"id": ["x"], "prompt": [b"a"]}))
+    assert (error.line, error.column) == (1, 2)
+    assert "holds bytes" in error.what
     manifest = checked(table(tmp_path, {"prompt": ["a"], "image": [{"bytes": b"x", "path": "y"}], "raw": [b"z"]}))
     assert [job.meta for job in manifest.jobs()] == [{}]
     assert [warning.rsplit(": ")[1] for warning in manifest.warnings] == [
@@ -99,9 +99,9 @@ def test_bytes_are_refused_for_a_prompt_and_left_out_with_a_warning_elsewhere(tm
 
 def test_errors_name_the_row_and_the_column(tmp_path: Path) -> None:
     columns = {"seed": list(range(500)), "prompt": ["a"] * 499 + [" "], "aspect_ratio": ["1:1"] * 480 + ["7:5"] * 20}
-    found = problems(table(tmp_path, columns, row_group_size=100))
-    assert {one.column for one in found} == {2, 3}
-    assert (found[0].line, found[-1].line) == (481, 500)
+    errors = problems(table(tmp_path, columns, row_group_size=100))
+    assert {one.column for one in errors} == {2, 3}
+    assert (errors[0].line, errors[-1].line) == (481, 500)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_any_prompt_column_any_extension_and_standard_input_will_do(tmp_path: Pa
 def test_a_file_entry_carries_inputs_and_is_recognised(tmp_path: Path) -> None:
     table(tmp_path, {"prompt": ["a {x}", "b"], "seed": [1, 2]}, row_group_size=1)
     path = write(tmp_path, "prompts: [{file: p.parquet, negative_prompt: blur, vars: {x: [c, d]}, meta: {set: p}}]")
-    found = jobs(path)
-    assert [(job.inputs["prompt"], job.inputs["seed"], job.meta) for job in found] == [
+    all_jobs = jobs(path)
+    assert [(job.inputs["prompt"], job.inputs["seed"], job.meta) for job in all_jobs] == [
         ("a c", 1, {"set": "p"}),
         ("a d", 1, {"set": "p"}),
         ("b", 2, {"set": "p"}),
@@ -153,13 +153,13 @@ def test_a_file_entry_carries_inputs_and_is_recognised(tmp_path: Path) -> None:
 def test_without_pyarrow_the_error_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = table(tmp_path, {"prompt": ["a"]})
     monkeypatch.setattr(parquet, "find_spec", lambda _: None)
-    (found,) = problems(path)
-    assert found.mend == install_command("parquet")
+    (error,) = problems(path)
+    assert error.mend == install_command("parquet")
 
 
 def test_a_parquet_file_by_another_name_is_recognised_for_what_it_is(tmp_path: Path) -> None:
-    (found,) = problems(table(tmp_path, {"prompt": ["a"]}, "p.csv"))
-    assert "--format parquet" in found.mend
+    (error,) = problems(table(tmp_path, {"prompt": ["a"]}, "p.csv"))
+    assert "--format parquet" in error.mend
 
 
 def _sound(columns: dict[str, Any], **options: Any) -> bytes:

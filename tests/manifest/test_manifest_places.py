@@ -57,9 +57,9 @@ NOTHING = "matrix: {seed: 1}, exclude: [{seed: 1}]"
 )
 def test_what_has_no_prompts_is_told_with_everything_else(tmp_path: Path, text: str, places: list[str]) -> None:
     write(tmp_path, "\n", "empty.txt")
-    found = problems(write(tmp_path, text))
-    assert len(found) == len(places)
-    for problem, place in zip(found, places, strict=True):
+    errors = problems(write(tmp_path, text))
+    assert len(errors) == len(places)
+    for problem, place in zip(errors, places, strict=True):
         assert f"{problem.line}:{problem.column} {problem.what}".startswith(place)
 
 

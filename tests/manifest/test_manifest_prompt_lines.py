@@ -90,15 +90,15 @@ def test_a_kohya_line_means_what_it_means_there(tmp_path: Path, line: str, wante
 def test_what_a_line_gets_wrong_is_an_error_at_its_option(
     tmp_path: Path, form: str, line: str, column: int, what: str, mend: str
 ) -> None:
-    (found,) = problems(write(tmp_path, f"a fox\n{line}\n", "p.txt"), format=form)
-    assert (found.line, found.column) == (2, column)
-    assert what in found.what
-    assert mend in found.mend
+    (error,) = problems(write(tmp_path, f"a fox\n{line}\n", "p.txt"), format=form)
+    assert (error.line, error.column) == (2, column)
+    assert what in error.what
+    assert mend in error.mend
 
 
 def test_an_option_that_no_line_may_have_is_one_message_and_the_others_are_not_hidden(tmp_path: Path) -> None:
     text = "a --s 1\n" * 200 + "a --d x\n"
-    assert [found.line for found in problems(write(tmp_path, text, "p.txt"), format="kohya")] == [1, 201]
+    assert [error.line for error in problems(write(tmp_path, text, "p.txt"), format="kohya")] == [1, 201]
 
 
 def test_a_model_that_takes_sizes_and_steps_gets_them(tmp_path: Path) -> None:
@@ -136,10 +136,10 @@ prompts:
   - {file: a.txt, format: a1111, dynamic: true}
 """
     path = write(tmp_path, yaml)
-    found = jobs(path)
-    assert inputs(found, "prompt") == ["a cat", "a cat", "a dog", "a b", "a c"]
-    assert inputs(found, "seed") == [1, 2, None, 5, 5]
-    assert inputs(found, "negative_prompt") == ["blur"] * 3 + [None] * 2
+    all_jobs = jobs(path)
+    assert inputs(all_jobs, "prompt") == ["a cat", "a cat", "a dog", "a b", "a c"]
+    assert inputs(all_jobs, "seed") == [1, 2, None, 5, 5]
+    assert inputs(all_jobs, "negative_prompt") == ["blur"] * 3 + [None] * 2
     before = checked(path).digest
     write(tmp_path, "a cat --d 1,3\na dog\n", "k.txt")
     assert checked(path).digest != before
@@ -154,9 +154,9 @@ def test_words_are_those_of_a_shell(text: str) -> None:
         with pytest.raises(_BadLine):
             _words(text)
         return
-    found = _words(text)
-    assert [word for word, _, _ in found] == wanted
-    for word, column, _ in found:
+    words = _words(text)
+    assert [word for word, _, _ in words] == wanted
+    for word, column, _ in words:
         assert text[column - 1] in (*word[:1], "'", '"', "\\")
 
 
@@ -164,5 +164,5 @@ def test_words_are_those_of_a_shell(text: str) -> None:
 @pytest.mark.parametrize("form", ["a1111", "kohya"])
 def test_prompts_of_a_benchmark_are_prompts_as_they_stand(tmp_path: Path, form: str) -> None:
     prompts = [line.split("\t")[0] for line in PARTI.read_text().splitlines()[1:]]
-    found = jobs(write(tmp_path, "\n".join(prompts), "p.txt"), format=form)
-    assert inputs(found, "prompt") == [prompt.strip() for prompt in prompts]
+    all_jobs = jobs(write(tmp_path, "\n".join(prompts), "p.txt"), format=form)
+    assert inputs(all_jobs, "prompt") == [prompt.strip() for prompt in prompts]

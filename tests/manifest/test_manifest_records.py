@@ -36,22 +36,22 @@ def record(job: Job, index: int = 0, **changes: Any) -> str:
 
 
 def finished(folder: Path) -> tuple[list[Job], str]:
-    found = jobs(write(folder, MANIFEST))
-    return found, write(folder, "".join(map(record, found)), "records.jsonl")
+    all_jobs = jobs(write(folder, MANIFEST))
+    return all_jobs, write(folder, "".join(map(record, all_jobs)), "records.jsonl")
 
 
 def test_the_records_of_a_run_make_the_same_jobs_again(tmp_path: Path) -> None:
-    found, path = finished(tmp_path)
+    before, path = finished(tmp_path)
     again = jobs(path)
     for name in ("key", "model", "inputs", "copy", "prompt_id", "meta"):
-        assert [getattr(job, name) for job in again] == [getattr(job, name) for job in found]
+        assert [getattr(job, name) for job in again] == [getattr(job, name) for job in before]
 
 
 def test_a_request_that_made_several_pictures_is_one_job(tmp_path: Path) -> None:
-    found = jobs(write(tmp_path, MANIFEST))
-    lines = [record(job, index) for job in found for index in (0, 1)]
+    all_jobs = jobs(write(tmp_path, MANIFEST))
+    lines = [record(job, index) for job in all_jobs for index in (0, 1)]
     manifest = checked(write(tmp_path, "".join(lines), "records.jsonl"))
-    assert [job.key for job in manifest.made] == [job.key for job in found]
+    assert [job.key for job in manifest.made] == [job.key for job in all_jobs]
 
 
 def test_the_model_is_that_of_the_records_unless_another_is_named(tmp_path: Path) -> None:
@@ -71,21 +71,21 @@ def test_records_of_two_models_are_refused_where_the_second_begins(tmp_path: Pat
 
 
 def test_records_can_be_named_in_a_yaml_manifest_and_by_their_format(tmp_path: Path) -> None:
-    found, path = finished(tmp_path)
+    before, path = finished(tmp_path)
     other = write(tmp_path, Path(path).read_text(), "old.txt")
-    assert inputs(jobs(other, format="records"), "seed") == inputs(found, "seed")
+    assert inputs(jobs(other, format="records"), "seed") == inputs(before, "seed")
     text = "prompts: [{file: records.jsonl, meta: {again: yes}}]\n"
     again = jobs(write(tmp_path, text))
-    assert [job.key for job in again] == [job.key for job in found]
+    assert [job.key for job in again] == [job.key for job in before]
     assert again[0].meta == {"set": "birds", "n": [1, 2], "again": True}
 
 
 def test_what_is_no_record_or_has_an_input_the_model_does_not_take_is_told_by_line_and_column(tmp_path: Path) -> None:
     (job, *_), _ = finished(tmp_path)
     odd = record(job, inputs={"prompt": "A", "sed": 1})
-    found = problems(write(tmp_path, record(job) + odd + '{"prompt": "A"}\n' + record(job, meta=3), "records.jsonl"))
-    assert [problem.line for problem in found] == [2, 3, 4]
-    assert found[0].column == odd.index('"sed"') + 1
-    assert "`sed` is not an input" in found[0].what
-    assert "a record of a run must have" in found[1].what
-    assert "`meta` an object" in found[2].what
+    errors = problems(write(tmp_path, record(job) + odd + '{"prompt": "A"}\n' + record(job, meta=3), "records.jsonl"))
+    assert [problem.line for problem in errors] == [2, 3, 4]
+    assert errors[0].column == odd.index('"sed"') + 1
+    assert "`sed` is not an input" in errors[0].what
+    assert "a record of a run must have" in errors[1].what
+    assert "`meta` an object" in errors[2].what

@@ -16,10 +16,15 @@ def seeds_of(path: str, prompt: str, **flags: Any) -> list[int]:
 
 
 def test_each_copy_has_a_seed_and_a_path_of_its_own(tmp_path: Path) -> None:
-    found = jobs(write(tmp_path, TWO))
-    assert len(found) == 6
-    assert len({job.key for job in found}) == len({job.path for job in found}) == len(set(inputs(found, "seed"))) == 6
-    assert {job.copy for job in found} == {1}
+    all_jobs = jobs(write(tmp_path, TWO))
+    assert len(all_jobs) == 6
+    assert (
+        len({job.key for job in all_jobs})
+        == len({job.path for job in all_jobs})
+        == len(set(inputs(all_jobs, "seed")))
+        == 6
+    )
+    assert {job.copy for job in all_jobs} == {1}
 
 
 def test_the_drawn_seeds_never_change(tmp_path: Path) -> None:

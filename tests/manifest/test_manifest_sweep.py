@@ -43,8 +43,8 @@ def test_counting_agrees_with_walking_and_no_request_comes_twice(
 ) -> None:
     chosen, columns, exclude, include = sweep
     made = Sweep(
-        {name: Axis(found) for name, found in chosen.items()},
-        [{name: Axis(found) for name, found in entry.items()} for entry in exclude],
+        {name: Axis(axis) for name, axis in chosen.items()},
+        [{name: Axis(axis) for name, axis in entry.items()} for entry in exclude],
         include,
         base,
         Zip(columns),
@@ -63,15 +63,15 @@ def test_counting_agrees_with_walking_and_no_request_comes_twice(
 def expected(sweep: Drawn, own: dict[str, int], base: dict[str, int]) -> set[tuple[tuple[str, Any], ...]]:
     """The same by the plainest reading of the rules: the whole product, filtered, and the additions."""
     chosen, columns, exclude, include = sweep
-    found = set()
+    requests = set()
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] or [{}]
     for combination in product(*chosen.values()) if chosen or columns or not include else ():
         for row in rows:
             effective = {**dict(zip(chosen, combination, strict=True)), **row}
             effective |= {name: own[name] for name in effective if name in own}
             if not any(all(effective[name] in entry[name] for name in entry) for entry in exclude):
-                found.add(tuple(sorted({**base, **effective, **own}.items())))
-    return found | {tuple(sorted({**base, **entry, **own}.items())) for entry in include}
+                requests.add(tuple(sorted({**base, **effective, **own}.items())))
+    return requests | {tuple(sorted({**base, **entry, **own}.items())) for entry in include}
 
 
 def test_one_and_true_are_different_values_of_an_axis() -> None:
@@ -99,9 +99,9 @@ def test_a_path_that_makes_a_huge_folder_is_warned_of(
     manifest = checked(
         write(tmp_path, f"prompts: [{{file: p.txt}}]\nmatrix: {{seed: 1..2}}\noutput: {{path: '{path}'}}\n")
     )
-    said = [warning for warning in manifest.warnings if "one folder" in warning]
-    assert len(said) == bool(most)
-    assert not most or f"about {most:,} names" in said[0]
+    warnings = [warning for warning in manifest.warnings if "one folder" in warning]
+    assert len(warnings) == bool(most)
+    assert not most or f"about {most:,} names" in warnings[0]
 
 
 def test_no_default_folder_is_crowded_whatever_the_sweep(tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ zip:
 
 
 def test_zip_pairs_its_values_within_each_combination_of_the_matrix(tmp_path: Path) -> None:
-    found = [job for job in jobs(write(tmp_path, ZIPPED)) if job.inputs["prompt"] == "A heron"]
-    sent = [(j.inputs["negative_prompt"], j.inputs["aspect_ratio"], j.inputs["seed"]) for j in found]
+    all_jobs = [job for job in jobs(write(tmp_path, ZIPPED)) if job.inputs["prompt"] == "A heron"]
+    sent = [(j.inputs["negative_prompt"], j.inputs["aspect_ratio"], j.inputs["seed"]) for j in all_jobs]
     pairs = [("16:9", 1), ("16:9", 2), ("1:1", 2)]
     assert sent == [(text, *pair) for text in ("text", "none") for pair in pairs]
 
@@ -139,8 +139,8 @@ def test_a_prompt_that_pins_a_zipped_name_gets_each_remaining_row_once(tmp_path:
 
 def test_exclude_and_include_work_on_zipped_names(tmp_path: Path) -> None:
     more = 'exclude: {aspect_ratio: "16:9", seed: 1}\ninclude: {aspect_ratio: "9:16", seed: 9, negative_prompt: x}\n'
-    found = [job for job in jobs(write(tmp_path, ZIPPED + more)) if job.inputs["prompt"] == "A heron"]
-    assert [(j.inputs["aspect_ratio"], j.inputs["seed"]) for j in found] == [("16:9", 2), ("1:1", 2)] * 2 + [
+    all_jobs = [job for job in jobs(write(tmp_path, ZIPPED + more)) if job.inputs["prompt"] == "A heron"]
+    assert [(j.inputs["aspect_ratio"], j.inputs["seed"]) for j in all_jobs] == [("16:9", 2), ("1:1", 2)] * 2 + [
         ("9:16", 9)
     ]
 
@@ -162,9 +162,9 @@ def test_a_name_in_zip_and_in_the_matrix_is_refused(tmp_path: Path) -> None:
 def test_include_adds_a_pair_that_the_zip_does_not_have_and_none_that_it_has(tmp_path: Path) -> None:
     more = 'include:\n- {aspect_ratio: "1:1", seed: 1, negative_prompt: text}\n'
     more += '- {aspect_ratio: "16:9", seed: 1, negative_prompt: text}\n'
-    found = [job for job in jobs(write(tmp_path, ZIPPED + more)) if job.inputs["prompt"] == "A heron"]
-    assert len(found) == 7
-    assert (found[-1].inputs["aspect_ratio"], found[-1].inputs["seed"]) == ("1:1", 1)
+    all_jobs = [job for job in jobs(write(tmp_path, ZIPPED + more)) if job.inputs["prompt"] == "A heron"]
+    assert len(all_jobs) == 7
+    assert (all_jobs[-1].inputs["aspect_ratio"], all_jobs[-1].inputs["seed"]) == ("1:1", 1)
 
 
 def test_an_axis_of_a_zip_of_unequal_lengths_is_not_unknown_to_exclude_as_well(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ def test_precedence_goes_from_defaults_over_set_and_matrix_to_the_prompt(tmp_pat
         "matrix: {seed: 2}\n"
         "prompts: [a, {prompt: b, seed: 3, aspect_ratio: 4:3}]\n"
     )
-    found = jobs(write(tmp_path, text), set=(("aspect_ratio", "9:16"),))
-    assert [dict(job.inputs) for job in found] == [
+    all_jobs = jobs(write(tmp_path, text), set=(("aspect_ratio", "9:16"),))
+    assert [dict(job.inputs) for job in all_jobs] == [
         {"aspect_ratio": "9:16", "negative_prompt": "d", "seed": 2, "prompt": "a"},
         {"aspect_ratio": "4:3", "negative_prompt": "d", "seed": 3, "prompt": "b"},
     ]
@@ -28,16 +28,16 @@ def test_precedence_goes_from_defaults_over_set_and_matrix_to_the_prompt(tmp_pat
 def test_a_prompt_that_pins_an_axis_keeps_its_own_value(tmp_path: Path) -> None:
     text = "prompts: [{prompt: a, seed: 7}, b]\nmatrix: {aspect_ratio: [1:1, 4:3], seed: 1..3}\n"
     manifest = checked(write(tmp_path, text))
-    found = list(manifest.jobs())
-    assert [job.inputs["seed"] for job in found] == [7, 7, 1, 2, 3, 1, 2, 3]
-    assert found[0].path.endswith("_1x1_s7")
+    all_jobs = list(manifest.jobs())
+    assert [job.inputs["seed"] for job in all_jobs] == [7, 7, 1, 2, 3, 1, 2, 3]
+    assert all_jobs[0].path.endswith("_1x1_s7")
     assert manifest.count_by_axis()["seed"] == {"7": 2, "1": 2, "2": 2, "3": 2}
 
 
 def test_a_flag_replaces_an_axis_of_the_manifest_and_adds_new_ones_inside(tmp_path: Path) -> None:
     path = write(tmp_path, "prompts: [a]\nmatrix: {seed: 1..100}\n")
-    found = jobs(path, matrix=("aspect_ratio=1:1,4:3", "seed=5,6"))
-    assert [(j.inputs["seed"], j.inputs["aspect_ratio"]) for j in found] == [
+    all_jobs = jobs(path, matrix=("aspect_ratio=1:1,4:3", "seed=5,6"))
+    assert [(j.inputs["seed"], j.inputs["aspect_ratio"]) for j in all_jobs] == [
         (5, "1:1"),
         (5, "4:3"),
         (6, "1:1"),
@@ -69,8 +69,10 @@ def test_exclude_and_include_work_on_the_effective_combination(tmp_path: Path) -
         "exclude: [{aspect_ratio: 1:1, seed: 3}, {seed: 2}]\n"
         "include: [{aspect_ratio: 16:9, seed: 999}, {aspect_ratio: 4:3, seed: 1}, {aspect_ratio: 1:1, seed: 3}]\n"
     )
-    found = [(j.inputs["prompt"], j.inputs["aspect_ratio"], j.inputs["seed"]) for j in jobs(write(tmp_path, text))]
-    assert found == [
+    combinations = [
+        (j.inputs["prompt"], j.inputs["aspect_ratio"], j.inputs["seed"]) for j in jobs(write(tmp_path, text))
+    ]
+    assert combinations == [
         ("a", "1:1", 1),
         ("a", "4:3", 1),
         ("a", "4:3", 3),
@@ -101,10 +103,10 @@ def test_vars_fill_only_what_they_name_and_multiply_within_the_prompt(tmp_path: 
         "  - {prompt: 'a {time} {place} {x}', negative_prompt: 'no {time}', vars: {time: [day, no], place: 16:9}}\n"
         "  - 'b {time}'\n"
     )
-    found = jobs(write(tmp_path, text))
-    assert inputs(found, "prompt") == ["a day 16:9 {x}", "a no 16:9 {x}", "b {time}"]
-    assert inputs(found, "negative_prompt") == ["no day", "no no", None]
-    assert found[0].path.endswith("_day_16x9")
+    all_jobs = jobs(write(tmp_path, text))
+    assert inputs(all_jobs, "prompt") == ["a day 16:9 {x}", "a no 16:9 {x}", "b {time}"]
+    assert inputs(all_jobs, "negative_prompt") == ["no day", "no no", None]
+    assert all_jobs[0].path.endswith("_day_16x9")
 
 
 def test_a_value_of_one_var_is_not_searched_for_the_next(tmp_path: Path) -> None:
@@ -120,16 +122,16 @@ def test_a_file_entry_carries_inputs_meta_and_vars_weaker_than_the_rows_own(tmp_
         "  - {file: p.csv, prompt_column: Text, seed: 9, meta: {set: kites, k: 1}, vars: {v: [x, y]}}\n"
         "matrix: {seed: 1..2}\n"
     )
-    found = jobs(write(tmp_path, text))
-    assert [(j.inputs["prompt"], j.inputs["seed"], j.source.endswith("m.yaml"), j.line) for j in found] == [
+    all_jobs = jobs(write(tmp_path, text))
+    assert [(j.inputs["prompt"], j.inputs["seed"], j.source.endswith("m.yaml"), j.line) for j in all_jobs] == [
         ("inline", 1, True, 2),
         ("inline", 2, True, 2),
         ("a x", 9, False, 2),
         ("a y", 9, False, 2),
         ("b", 5, False, 3),
     ]
-    assert found[2].meta == {"set": "own", "k": 1}
-    assert found[2].source == str(tmp_path / "p.csv")
+    assert all_jobs[2].meta == {"set": "own", "k": 1}
+    assert all_jobs[2].source == str(tmp_path / "p.csv")
 
 
 def test_the_output_path_is_a_template(tmp_path: Path) -> None:
@@ -161,8 +163,8 @@ def test_the_model_comes_from_the_flag_then_the_manifest_then_the_default(tmp_pa
 
 def test_plain_aliases_and_merge_keys_work(tmp_path: Path) -> None:
     text = "prompts:\n  - &one {prompt: a, seed: 1}\n  - {<<: *one, prompt: b}\n  - *one\n"
-    found = jobs(write(tmp_path, text))
-    assert [(j.inputs["prompt"], j.inputs["seed"], j.copy) for j in found] == [("a", 1, 1), ("b", 1, 1), ("a", 1, 2)]
+    all_jobs = jobs(write(tmp_path, text))
+    assert [(j.inputs["prompt"], j.inputs["seed"], j.copy) for j in all_jobs] == [("a", 1, 1), ("b", 1, 1), ("a", 1, 2)]
 
 
 def test_a_yaml_manifest_may_be_utf_16_and_its_prompts_one_string(tmp_path: Path) -> None:
@@ -226,8 +228,8 @@ BAD = [
 def test_bad_manifests_are_placed_described_and_mended(
     tmp_path: Path, text: str, line: int, column: int, what: str, mend: str
 ) -> None:
-    found = problems(write(tmp_path, text))
-    assert [one for one in found if (one.line, one.column) == (line, column) and what in one.what and mend in one.mend]
+    errors = problems(write(tmp_path, text))
+    assert [one for one in errors if (one.line, one.column) == (line, column) and what in one.what and mend in one.mend]
 
 
 def test_an_alias_bomb_is_an_error_at_once(tmp_path: Path) -> None:
@@ -241,8 +243,8 @@ def test_errors_of_sections_prompts_and_files_are_told_together(tmp_path: Path) 
         "matrix: {seed: x, aspect_ratio: 1:2}\ndefaults: {sed: 1}\n"
         "prompts: [42, {file: p.csv}, {file: q.txt}]\nrun: {a: b}\n"
     )
-    found = problems(write(tmp_path, text))
-    assert [(p.file.rsplit("/", 1)[-1], p.line) for p in found] == [
+    errors = problems(write(tmp_path, text))
+    assert [(p.file.rsplit("/", 1)[-1], p.line) for p in errors] == [
         ("m.yaml", 1),
         ("m.yaml", 1),
         ("m.yaml", 2),
