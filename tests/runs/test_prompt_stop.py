@@ -65,6 +65,7 @@ def until_read(going: "subprocess.Popen[str]", stream: int) -> None:
         assert going.poll() is None, going.communicate()
         assert time.monotonic() < until
         time.sleep(0.05)
+    time.sleep(0.5)  # from what was read to the next read
 
 
 @contextmanager
