@@ -37,7 +37,7 @@ class Runs:
                 what = "is not a run directory" if path.is_dir() else "does not exist"
                 raise UsageError(
                     f"{path} {what}: there is no {STATE}, nor a folder in it that has one",
-                    hint="`batcher run` makes one.",
+                    hint="`batcher run` makes one, once its manifest is read.",
                 )
 
     def _in_folder(self) -> dict[str, Path]:
