@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,8 @@ async def _cancel(api: Api, entry: Entry) -> CancelOutcome:
 async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[str, Any]:
     """Cancel every queued request of a run directory. Raises BatcherError; earlier cancellations are recorded.
 
-    It uses the service of the run, unless the options name another address of it. If a run is in progress, that run
-    records the outcomes when it notices them.
+    It uses the service of the run, unless the options name another address of it. A run in progress is told,
+    and records the outcomes itself.
     """
     with closing(connect_to_read(run_dir)) as reader:
         options = as_recorded(read_facts(reader), options)
@@ -87,6 +88,8 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
                 async with open_service(options, run_dir, listener("none")) as service:
                     with closing(connect_to_read(run_dir)) as reader:
                         await cancel_all(service.api, queue, reader, tally, record=not going)
+                if going:
+                    await queue.durable(state.change_facts, lambda facts: replace(facts, cancels=facts.cancels + 1))
     return {
         "run": str(run_dir),
         "going": going,

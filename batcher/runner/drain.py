@@ -22,7 +22,7 @@ from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason, grace, of_account
 from batcher.runner.submit import Submitter
 from batcher.runner.wait import Waiter
-from batcher.store import reading
+from batcher.store import read_facts, reading
 from batcher.store.machine import machine_problem
 
 CHUNK = 256  # rows read at once
@@ -44,6 +44,7 @@ class Drain:
         self._at_work: dict[int, asyncio.Task[None] | None] = {}  # task by job id; None: waits for a slot
         self._wake = asyncio.Event()  # set when a job ends, the run must stop, or another process changed the table
         self._changed = False
+        self._cancels = read_facts(context.table.reader).cancels
         self._defects: list[Exception] = []
 
     def __repr__(self) -> str:
@@ -125,6 +126,10 @@ class Drain:
         self._changed = False
         tally = self.context.tally
         tally.recount(reading.counts(self._table.reader, tally.total, limit))
+        cancels = read_facts(self._table.reader).cancels
+        if cancels != self._cancels:
+            self._cancels = cancels
+            self.waiter.poll_all_now()
         await self._collect(tasks)
 
     async def _end_soon(self) -> None:

@@ -85,11 +85,11 @@ def of_disk(error: DiskError) -> Reason:
     return Reason.TAKEN if isinstance(error, TakenOver) else Reason.DISK
 
 
-async def pause(seconds: float, unless: asyncio.Event) -> bool:
-    """Sleep until ``seconds`` are over or the event is set. True if it is set."""
+async def pause(seconds: float, unless: asyncio.Event, timer: asyncio.Timeout | None = None) -> bool:
+    """Sleep until ``seconds`` are over or the event is set. True if it is set. timer: in place of ``seconds``."""
     if not unless.is_set() and seconds > 0:
         try:
-            async with asyncio.timeout(seconds):
+            async with timer or asyncio.timeout(seconds):
                 await unless.wait()
         except TimeoutError:
             pass

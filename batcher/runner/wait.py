@@ -40,6 +40,8 @@ class Waiter:
         self.planner = PollPlanner()
         self._unasked: set[int] = set()  # jobs of earlier processes that were not polled yet
         self._all_asked = asyncio.Event()
+        self._timers: dict[int, asyncio.Timeout] = {}  # until the next poll, by job id
+        self._hurried: set[int] = set()  # jobs to be polled now, whatever is planned
         self._odd_words: set[str] = set()
         self._probe_at = float("-inf")  # when the next probe of the service is allowed
         self._read_at = float("-inf")  # when a read of any job last worked
@@ -54,11 +56,12 @@ class Waiter:
         poll_at = watch.next(now(), draw(entry, 0)) if ours else now()
         polls = empty = 0
         trouble = Trouble()
-        while not await pause(poll_at - now(), context.stop.leave):
-            if watch.follows:
+        while not await self._pause(entry, poll_at - now()):
+            if watch.follows and entry.id not in self._hurried:
                 poll_at = watch.next(now(), draw(entry, polls))
                 continue
             polls += 1
+            self._hurried.discard(entry.id)
             try:
                 await self._flow.read_turn()
                 asked_at = now()
@@ -86,6 +89,21 @@ class Waiter:
                 watch.finished(asked_at)
                 return await self._conclude(entry, answer)
         return entry
+
+    async def _pause(self, entry: Entry, seconds: float) -> bool:
+        """Sleep until the next poll. True if the run stops first."""
+        timer = self._timers[entry.id] = asyncio.timeout(seconds)
+        try:
+            return await pause(seconds, self.context.stop.leave, timer)
+        finally:
+            del self._timers[entry.id]
+
+    def poll_all_now(self) -> None:
+        """Poll every job at the service, at the pace of reads: some of them may have been cancelled there."""
+        self._hurried.update(self._timers)
+        for timer in self._timers.values():
+            if not timer.expired():
+                timer.reschedule(self._clock.now())
 
     def _began(self, entry: Entry) -> tuple[float, bool]:
         """When the job was submitted, on the loop's clock, and whether this process did it."""

@@ -120,7 +120,8 @@ class RunFacts:
     run_id: of the run directory; a copy keeps it. succeeded_at: when a run last ended with everything done, UTC.
     tables: of ``records.jsonl``, ``failures.jsonl`` and verdicts, None if they are out of date. control: what ``tune``
     requested; control_history: this and earlier ones, oldest first.
-    workers_left: temporary files of workers may exist.
+    workers_left: temporary files of workers may exist. cancels: how often ``cancel`` was used beside a going run, which
+    then polls every job at the service.
     """
 
     service: str | None = None
@@ -151,6 +152,7 @@ class RunFacts:
     control: Obeyed | None = None
     control_history: tuple[Obeyed, ...] = ()
     workers_left: bool = False
+    cancels: int = 0
 
 
 # msgspec analyses a type at its first use; a first use in two threads at once is a segmentation fault (0.22).

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from batcher.core.job import State
-from batcher.runner.cancelling import close_pending
+from batcher.manifest import Overrides
+from batcher.runner.cancelling import cancel_run, close_pending
 from batcher.runner.control import read_control, write_control
 from batcher.runner.events import Event, JobMoved, RunBegan, RunEnded, RunNamed
 from batcher.runner.reopening import Reopen, reopen
+from batcher.runner.service import Options
 from batcher.runner.stop import Reason
 from batcher.runner.tuning import tune
 from batcher.simulator import Fault, Latency, Simulator
@@ -93,6 +97,37 @@ def test_what_is_cancelled_beside_a_run_is_not_submitted_and_no_defect(tmp_path:
     assert came.stop.reason is None
     assert came.report["cancelled"] + came.report["done"] == 100
     assert stats["submits_accepted"] == came.report["done"] < 50
+
+
+def test_what_is_cancelled_at_the_service_beside_a_run_is_noticed_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs of ten minutes: the next poll of each is half a minute away."""
+    monkeypatch.setenv("RUNCOMFY_TOKEN", "a-token")
+    seconds: list[float] = []
+    ended_at: list[float] = []
+
+    async def cancel(going: Going) -> None:
+        await asyncio.sleep(200.0)
+        options = Options(
+            manifest="", overrides=Overrides(), base_url=going.context.api.base_url, trust_hosts=("127.0.0.1",)
+        )
+        assert (await cancel_run(tmp_path / "run", options, pending=False))["cancelled"] == 36
+        ended_at.append(asyncio.get_running_loop().time())
+
+    def hear(event: Event) -> None:
+        if isinstance(event, JobMoved) and event.entry.state is State.CANCELLED:
+            seconds.append(asyncio.get_running_loop().time() - ended_at[0])
+
+    came, _ = finished(
+        tmp_path,
+        40,
+        profile=steady(latency=Latency(kind="fixed", median=600.0), slots=4),
+        meanwhile=cancel,
+        hear=hear,
+    )
+    assert (came.report["cancelled"], came.report["done"]) == (36, 4)
+    assert max(seconds) <= 1.5
 
 
 def test_a_rate_is_tuned_while_the_run_goes_and_stays_after_a_restart(tmp_path: Path) -> None:
