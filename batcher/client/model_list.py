@@ -32,6 +32,7 @@ class Model:
 
     model_id: ``vendor/name/.../task``.
     tasks: such as ``text-to-image``.
+    description: one line, "" for none.
     price: dollars per image, None if the catalogue has no such price.
     price_words: the price with its unit and note, "" for none.
     schema: None if the catalogue has none, or none that can be read.

@@ -61,7 +61,9 @@ _ABOUT_THE_CALL = _AMBIGUOUS_4XX | {401, 402, 403, 404, 405, 429}  # 4xx about t
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """One HTTP answer. retry_after: seconds, None if the answer has no such header."""
+    """One HTTP answer. status: HTTP status. body: whole, decompressed. retry_after: seconds, None without such a
+    header.
+    """
 
     status: int
     body: bytes

@@ -10,6 +10,11 @@ FIRST, LONGEST = 1.0, 60.0  # seconds before the next free probe; doubles each t
 
 
 class CircuitBreaker:
+    """The state of the breaker for one run. failures: submits and probes in a row without a readable answer.
+
+    Call ``failed`` or ``answered`` after each submit; while ``open``, send a free probe at ``probe_at`` first.
+    """
+
     def __init__(self) -> None:
         self.failures = 0
         self._probe_at = float("-inf")

@@ -98,6 +98,8 @@ class UsageError(BatcherError):
 class Problem:
     """One error in a manifest: ``file:line:column: what: how to fix it``.
 
+    file: as it was named. what: the error. mend: how to fix it, "" if unknown.
+
     line and column count from 1; 0 means that there is no position (a missing file, say), and it is left out.
 
     >>> print(batcher.Problem("night.csv", 7, 3, "`seed` must be an integer", "write 4"))
@@ -141,7 +143,10 @@ class ManifestError(BatcherError):
 
 
 class Mistake(ValueError):
-    """What is wrong with a text of the user, and how to fix it (``mend``). column: in that text, from 1; 0 for none."""
+    """What is wrong with a text of the user, and how to fix it.
+
+    column: in that text, from 1; 0 for none. what: the error, without its place. mend: what to write instead.
+    """
 
     def __init__(self, column: int, what: str, mend: str) -> None:
         super().__init__(f"column {column}: {what}: {mend}" if column else f"{what}: {mend}")
@@ -233,7 +238,7 @@ class Interrupted(BatcherError):
 
 
 class CallError(Exception):
-    """One call failed. ``retry_after``: seconds from now, None if the service gave none."""
+    """One call failed. cause: as it would be recorded. retry_after: seconds from now, None if the service gave none."""
 
     def __init__(self, cause: Cause, *, retry_after: float | None = None) -> None:
         super().__init__(str(cause))
@@ -262,9 +267,10 @@ class Rejected(CallError):
 
 
 class FileError(Exception):
-    """One file could not be fetched. ``retry_after`` as in CallError.
+    """One file could not be fetched.
 
-    digest: sha256 of a complete body that is not the expected file. The same digest twice rules out a transfer error.
+    cause: why, as it would be recorded. retry_after: seconds from now, None if the host gave none. digest: sha256 of a
+    complete body that is not the expected file. The same digest twice rules out a transfer error.
     """
 
     def __init__(self, cause: Cause, *, retry_after: float | None = None, digest: str | None = None) -> None:

@@ -155,13 +155,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The service accepted a submit: from now on it may cost money."""
+    """The service accepted a submit: from now on it may cost money. request_id: safe in a URL path."""
 
     request_id: str
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """Not finished yet. ``status`` is the service's own word, lower case; an unknown word counts as unfinished."""
+    """Not finished yet.
+
+    status: the service's own word, lower case; an unknown word counts as unfinished. queue_position: jobs before it,
+    None if the service does not say.
+    """
 
     status: str
     queue_position: int | None = None
@@ -171,6 +175,7 @@ class Succeeded(msgspec.Struct, frozen=True, kw_only=True):
     """Finished, with files to download.
 
     urls: in order, without duplicates, at least one.
+    cost_usd: as reported, None if it was not.
     finished_at: Unix seconds; None if the service gave no readable time.
     word: the service's status if it is not a known word for success; "" if it is one, or if there is no status.
     """
@@ -182,7 +187,11 @@ class Succeeded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FailedThere(msgspec.Struct, frozen=True, kw_only=True):
-    """The job failed at the service. ``final``: a new submit would fail too (content policy, say)."""
+    """The job failed at the service.
+
+    cause: in the service's words. final: a new submit would fail too (content policy, say). cost_usd: as reported, None
+    if it was not: then the submit may have been charged.
+    """
 
     cause: Cause
     final: bool
@@ -197,6 +206,8 @@ Answer = Waiting | Succeeded | FailedThere | CancelledThere
 
 
 class CancelOutcome(StrEnum):
+    """What a request to cancel came to. Only CANCELLED is free."""
+
     CANCELLED = "cancelled"
     TOO_LATE = "too_late"  # already running or finished: it is charged, and its files can be fetched
     UNKNOWN = "unknown"  # no readable answer; the request id is kept
@@ -211,6 +222,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     file: relative to the run directory, ``/`` between parts (``images/...``).
     bytes, sha256, mime: of the file on disk: the bytes received, plus the metadata that ``--embed`` wrote into them.
     width, height: in pixels; None if it is not an image.
+    url: where it came from; of a ``data:`` URL without its content.
     output_index: from 0; the job has ``output_count`` files.
     downloaded_at: Unix seconds.
     warning: one line on what is unusual about the file, or None.
@@ -236,7 +248,11 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Number of jobs by state. ``total``: jobs of the manifest, those without a row in the state file included."""
+    """Number of jobs by state.
+
+    total: jobs of the manifest, those without a row in the state file included. done, failed, cancelled, in_doubt: of
+    these.
+    """
 
     total: int = 0
     done: int = 0

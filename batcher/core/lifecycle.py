@@ -21,6 +21,8 @@ from batcher.core.job import State
 
 
 class Event(StrEnum):
+    """What happens to a job. ``MOVES`` says in which state it may, and which state follows."""
+
     CLAIMED = "claimed"  # the intent to submit is being recorded
     RELEASED = "released"  # refused or not sent: a new submit costs nothing extra
     ACCEPTED = "accepted"  # the service returned a request id

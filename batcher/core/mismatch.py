@@ -9,7 +9,10 @@ from unicodedata import normalize
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A column that was compared with a value of another type, which is never equal. op: ``==``, ``!=`` or ``in``."""
+    """A column that was compared with a value of another type, which is never equal. Its text is the warning.
+
+    name: the column. value: the one in the column. literal: the one in the expression. op: ``==``, ``!=`` or ``in``.
+    """
 
     name: str
     value: Any

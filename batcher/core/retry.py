@@ -17,7 +17,11 @@ from batcher.core.job import Entry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """attempts: tries in all, the first included; None for no limit. Waits are in seconds."""
+    """When to try again.
+
+    attempts: tries in all, the first included; None for no limit. wait_initial, wait_max: seconds before the second
+    try, and at most. jitter: share of a wait, 0 to 1, that the draw may take off.
+    """
 
     attempts: int | None
     wait_initial: float

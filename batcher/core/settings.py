@@ -102,11 +102,21 @@ def _option(default: Any, parse: Callable[[str], Any]) -> Any:
 class Settings:
     """The options of the same names: flags override the manifest's ``run:`` block, which overrides these defaults.
 
-    rate, api_rate: per second. timeout: seconds a job may be unfinished at the service before it is given up on
-    (its id is kept). attempts: paid tries a job, at most. budget, price: dollars.
+    rate, api_rate: submits and calls per second; None for no limit. in_flight: jobs at the service at once, at most.
+    downloads: files fetched at once, at most. check: how far a file is checked before it counts.
+    budget, price: dollars; None for no budget, and for the catalogue's price.
+    in_doubt: hold (leave it to a person), or resubmit, which may pay twice.
+    deadline: when to stop submitting; None for never.
+    attempts: paid tries a job, at most. max_failures: failed jobs before the run stops; None for any number.
+    fuse: jobs in a row that fail for one cause; fuse_share: share of the last 100 that do, 0 to 1. Either one stops the
+        run; None never does.
+    timeout: seconds a job may be unfinished at the service before it is given up on (its id is kept).
+    cancel_on_interrupt: whether Ctrl-C also cancels what is queued at the service.
+    progress: what is shown on standard error.
     embed: of infotext, xmp, iptc; signed: into files with a C2PA manifest too.
-    no_schema_check: inputs of the model that are sent as they are. check_inputs: which URLs of file inputs are looked
-    at before the first submit: auto (the first 200 different ones, then a sample), all or none.
+    no_schema_check: inputs of the model that are sent as they are.
+    check_inputs: which URLs of file inputs are looked at before the first submit: auto (the first 200 different ones,
+        then a sample), all or none.
     engine: who fetches files: local (this process), or ray, with so many workers, None for one for each free CPU.
 
     >>> usual = batcher.Settings()

@@ -17,7 +17,7 @@ Key = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 
 
 class Source(msgspec.Struct, frozen=True):
-    """The place of a prompt: the file, and its line from 1; 0 for a file without lines."""
+    """The place of a prompt. manifest: the file, as given. line: in it, from 1; 0 for a file without lines."""
 
     manifest: str
     line: Size
@@ -27,35 +27,41 @@ class SidecarFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """A sidecar, version 1, in the order in which it is written. Fields of later versions are ignored."""
 
     schema: Literal["batcher/1"]
-    job: Key
-    request_id: str | None
+    job: Key  # of the job, in every run
+    request_id: str | None  # of the attempt that made the file; None if it was lost
     model: str
-    inputs: dict[str, Any]
+    inputs: dict[str, Any]  # as sent: with model and copy number they hash to ``job``
     prompt_id: str
-    meta: dict[str, Any]
+    meta: dict[str, Any]  # of the manifest, never sent
     source: Source
-    file: str
-    bytes: Size
+    file: str  # relative to the run directory, ``/`` between parts
+    bytes: Size  # of the file on disk, as is ``sha256``
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    mime: str
-    width: Side | None
+    mime: str  # of its content, whatever the host said
+    width: Side | None  # None, as ``height``, for a file without pixels
     height: Side | None
-    url: str
+    url: str  # where it came from; of a ``data:`` URL without its content
     output_index: Annotated[int, Meta(ge=0, lt=1_000)]
     output_count: Annotated[int, Meta(ge=1, le=1_000)]
-    submitted_at: Moment | None
+    submitted_at: Moment | None  # of that attempt, as ``finished_at``; None if unknown
     finished_at: Moment | None
     downloaded_at: Moment
-    attempts: Annotated[int, Meta(ge=1, le=1_000)]
-    cost_usd: Annotated[float, Meta(ge=0, lt=1e9)] | None
-    simulated: bool
-    batcher: str
-    chosen: dict[str, Any] | None = None
-    c2pa: bool = False
+    attempts: Annotated[int, Meta(ge=1, le=1_000)]  # submits of the job so far
+    cost_usd: Annotated[float, Meta(ge=0, lt=1e9)] | None  # of all images of the job; None if not reported
+    simulated: bool  # whether the simulator made it
+    batcher: str  # version that wrote it
+    chosen: dict[str, Any] | None = None  # by ``vars``, templates and ``repeat``; left out if empty
+    c2pa: bool = False  # whether the file carries a C2PA manifest; left out if false
 
 
 class FailureLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A failed or in-doubt job. ``Any``: an odd value costs a line of an edited file not its job."""
+    """A failed or in-doubt job. ``Any``: an odd value costs a line of an edited file not its job.
+
+    job, model, inputs, prompt_id, meta, source: as in ``SidecarFields``.
+    state: at the time of writing. cause: an object with ``kind`` and ``message``, perhaps ``http_status`` and ``code``.
+    request_id, attempts, submitted_at: of the last attempt; None if it never had a request id.
+    retry: the command that reopens the jobs of this cause.
+    """
 
     job: Key
     state: Literal["failed", "in_doubt"]
@@ -78,6 +84,7 @@ def sidecar(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) 
 
 
 def sidecar_fields(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) -> SidecarFields:
+    """The sidecar of one image. version: of batcher."""
     job = entry.job
     return SidecarFields(
         schema="batcher/1", job=job.key, request_id=entry.request_id, model=job.model, inputs=dict(job.inputs),

@@ -15,9 +15,12 @@ STEP = 1.0  # seconds between samples
 class Snapshot:
     """One moment of a run, for progress.
 
+    total, done, failed, cancelled, in_doubt: jobs of the manifest.
+    in_flight: jobs at the service. downloading: files on their way.
     rate: jobs finished per second by this process, over the last minute.
     eta: seconds left at that rate, None while unknown. eta_model: by the pace of submits and the run time of jobs.
     cost_usd: over the life of the run directory, None if unknown.
+    elapsed: seconds since this process began.
     note: what the run is waiting for, "" for nothing.
     limited_by: what limits the speed, a word of ``limits``, "" for nothing. limited_for: seconds since that began.
     asked, pace: submits per second, as requested and as allowed now.

@@ -66,7 +66,7 @@ def look_up(name: str, inputs: Values, meta: Values, facts: Values, chosen: Valu
 class Where:
     """A parsed expression. Raises WhereError for an invalid one.
 
-    names: the names it uses: ``seed`` for an input or a fact, ``meta.category`` for a meta value.
+    text: as typed. names: the names it uses: ``seed`` for an input or a fact, ``meta.category`` for a meta value.
     """
 
     def __init__(self, text: str) -> None:
@@ -138,7 +138,10 @@ def _depth(tree: ast.AST) -> int:
 
 
 class _Reader:
-    """Converts a tree to functions, and records the names in it with their columns."""
+    """Converts a tree to functions, and records the names in it with their columns.
+
+    text: the expression as typed; columns are those of it, from 1.
+    """
 
     def __init__(self, text: str) -> None:
         self.columns: dict[str, int] = {}

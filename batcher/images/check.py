@@ -38,7 +38,11 @@ _big_decodes = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of one file: bytes of any file and of an image, pixels, and seconds of the download."""
+    """Limits of one file. Times are in seconds.
+
+    max_bytes: of any file; max_image_bytes: of one that is decoded, or of unknown kind. max_pixels: width times height.
+    connect_timeout: for the connection; read_timeout: between two pieces; total_timeout: for the whole download.
+    """
 
     max_bytes: int = 2 << 30
     max_image_bytes: int = 256 << 20
@@ -53,7 +57,8 @@ class Limits:
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check gave. bytes: size of the file. sha256: hex. size: width and height, None if it has none.
+    """What a check gave. kind: by the first bytes. bytes: size of the file. sha256: hex. size: width and height, None
+    if it has none.
 
     warning: oddities, separated by ``; ``; None for none.
     """

@@ -36,7 +36,11 @@ class Piece(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A segment of a JPEG. start: of it, fill bytes included. body: of its content. end: of it and its scan, if any."""
+    """A segment of a JPEG.
+
+    marker: its second byte, such as 0xDA. start: of it, fill bytes included. body: of its content. end: of it and its
+    scan, if any. All three are offsets in the file.
+    """
 
     marker: int
     start: int

@@ -15,6 +15,7 @@ _SHAPE = re.compile(
 
 
 def is_data_url(url: str) -> bool:
+    """Whether a URL has its content in itself. It may still be malformed."""
     return url[:5].lower() == "data:"
 
 

@@ -39,9 +39,10 @@ class Look:
 class Candidate:
     """An image to be flagged, and what was asked for.
 
-    place: job key and output index. group: equal for jobs that differ in nothing but seed and copy. seed: as text.
+    place: job key and output index. sha256: hex. prompt: as sent. group: equal for jobs that differ in nothing but seed
+        and copy. seed: as text.
     asked: width / height as asked for, None if the job does not say. width, height: pixels. look: None if the image was
-    not measured.
+        not measured.
     """
 
     place: tuple[str, int]

@@ -26,7 +26,9 @@ _NO = frozenset({400, 401, 402, 403, 404, 410, 451})
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem with a link. reason: words that follow the URL. error: whether the service certainly can't fetch it."""
+    """A problem with a link. url: as sent. reason: words that follow it. error: whether the service certainly can't
+    fetch it.
+    """
 
     url: str
     reason: str

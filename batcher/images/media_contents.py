@@ -178,7 +178,9 @@ class MediaContents:
 
 
 class _Reading(NamedTuple):
-    """A file or an object as it is now. head: its first bytes if it was read just now, else None."""
+    """A file or an object. source: as it is now. head: its first bytes if it was read just now, None if it is
+    unchanged.
+    """
 
     source: media.Source
     head: bytes | None = None

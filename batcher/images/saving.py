@@ -33,7 +33,7 @@ MOST_HELD = 8 << 20  # bytes that wait in memory; while there are more, no downl
 
 
 class Written(NamedTuple):
-    """A checked image, and its files, which are still to be forced and renamed."""
+    """A checked image. artifact: as it will be recorded. put: its files, which are still to be forced and renamed."""
 
     artifact: Artifact
     put: Put
@@ -52,6 +52,10 @@ class Saved(asyncio.Future[Artifact]):
 
 
 class _Waiting(NamedTuple):
+    """A save that is not begun. write: checks and writes, in a thread. size: bytes held until then. future: its
+    outcome.
+    """
+
     write: Write
     size: int
     future: Saved

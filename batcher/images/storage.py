@@ -108,7 +108,10 @@ def reader_of(run_dir: Path) -> SafeReader:
 
 
 class _JoinedReader(SafeReader):
-    """Reads several runs as one: each image by the reader of its own run."""
+    """Reads several runs as one: each image by the reader of its own run.
+
+    run_dir: the folder behind which they are (``runs_of``).
+    """
 
     def __init__(self, run_dir: Path) -> None:
         super().__init__(run_dir)

@@ -24,11 +24,13 @@ _TAIL = 65_600  # bytes at the end of a file in which its last mark stands
 
 
 def png_size(data: Buffer) -> Size:
+    """From the header chunk, which is the first."""
     width, height = unpack_from(">II", data, 16)
     return int(width), int(height)
 
 
 def walk_png(data: Buffer) -> None:
+    """Requires the header chunk, pixels and the end chunk, and that every checksum is right."""
     pixels, ended = False, False
     if data[12:16] != b"IHDR":
         raise Damaged("its header chunk is missing")
@@ -43,6 +45,7 @@ def walk_png(data: Buffer) -> None:
 
 
 def jpeg_size(data: Buffer) -> Size:
+    """From the frame header, before the first scan."""
     for segment in jpeg_segments(data):
         if segment.marker in _FRAME_HEADERS:
             height, width = unpack_from(">HH", data, segment.body + 1)
@@ -53,16 +56,19 @@ def jpeg_size(data: Buffer) -> Size:
 
 
 def walk_jpeg(data: Buffer) -> None:
+    """Requires a scan, and whole segments."""
     if not [segment for segment in jpeg_segments(data) if segment.marker == 0xDA]:
         raise Damaged("it has no pixels")
 
 
 def gif_size(data: Buffer) -> Size:
+    """Of the canvas; a frame may be smaller."""
     width, height = unpack_from("<HH", data, 6)
     return int(width), int(height)
 
 
 def walk_gif(data: Buffer) -> None:
+    """Requires a frame, and the trailer behind the last block."""
     at, frames, steps = 13 + _colours(data[10]), 0, pieces()
     while data[at] != 0x3B:
         if data[at] == 0x2C:
@@ -87,6 +93,7 @@ def _colours(flags: int) -> int:
 
 
 def webp_size(data: Buffer) -> Size:
+    """Of the canvas of an extended file, else of the one image."""
     name = data[12:16]
     if name == b"VP8X":
         return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
@@ -100,6 +107,7 @@ def webp_size(data: Buffer) -> Size:
 
 
 def walk_riff(data: Buffer) -> None:
+    """Requires the length that the header announces. A file written as a stream announces none and passes."""
     if unpack_from("<I", data, 4)[0] in {0, 0xFFFF_FFFF}:  # written as a stream, without a length
         return
     riff_end(data)
@@ -117,6 +125,7 @@ def boxed_size(data: Buffer) -> Size | None:
 
 
 def walk_boxes(data: Buffer) -> None:
+    """Requires whole boxes at the top level. A JPEG XL file without boxes passes."""
     if data[:2] == b"\xff\x0a":  # JPEG XL without boxes
         return
     for _ in boxes(data):
@@ -124,6 +133,7 @@ def walk_boxes(data: Buffer) -> None:
 
 
 def bmp_size(data: Buffer) -> Size:
+    """The height is negative in a file whose first row is at the top."""
     if data[14] == 12:
         width, height = unpack_from("<HH", data, 18)
     else:
@@ -132,6 +142,7 @@ def bmp_size(data: Buffer) -> Size:
 
 
 def tiff_size(data: Buffer) -> Size | None:
+    """Of the first directory; None if it gives no width or height."""
     order = "<" if data[:2] == b"II" else ">"
     (at,) = unpack_from(f"{order}I", data, 4)
     (count,) = unpack_from(f"{order}H", data, at)
@@ -144,11 +155,13 @@ def tiff_size(data: Buffer) -> Size | None:
 
 
 def walk_tiff(data: Buffer) -> None:
+    """Requires the first directory. The pixels may be anywhere, so a file that is cut in them passes."""
     if tiff_size(data) is None:
         raise Damaged("its directory has no size")
 
 
 def walk_ogg(data: Buffer) -> None:
+    """Requires whole pages up to the end of the file."""
     at, steps = 0, pieces()
     while at < len(data):
         next(steps)
@@ -161,6 +174,7 @@ def walk_ogg(data: Buffer) -> None:
 
 
 def walk_flac(data: Buffer) -> None:
+    """Requires whole metadata blocks and a byte after them. Frames announce no length, so a cut in them passes."""
     at = 4
     for _ in pieces():
         header = int(unpack_from(">I", data, at)[0])
@@ -193,6 +207,7 @@ def _vint_bytes(first: int) -> int:
 
 
 def walk_zip(data: Buffer) -> None:
+    """Requires the end record of the directory. The entries are not read."""
     tail = bytes(data[-_TAIL:])
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or at + 22 > len(tail):
@@ -220,6 +235,7 @@ def announced_at(place: int) -> Walk:
 
 
 def walk_json(data: Buffer) -> None:
+    """Parses the whole text. A longer one than 64 MiB passes."""
     if len(data) > _MOST_JSON:
         return
     try:

@@ -98,6 +98,11 @@ def _answer(line: bytes) -> bytes:
 
 
 def main() -> None:
+    """The process that draws thumbnails: a line of JSON for each on standard input, ``[source, target]``.
+
+    It answers with a line of JSON, then with the image, of ``size`` bytes; after ``error`` none follows. It ends with
+    its input.
+    """
     Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
     if hasattr(os, "nice"):
         os.nice(10)  # a run beside it goes first

@@ -150,7 +150,8 @@ class Watch:
     """The polls of one job. Times are seconds on any one clock.
 
     While the service reports the job as queued, its age counts from when it should begin to run. follows: the time that
-    ``next`` returned last is not for a poll, but for calling ``next`` again.
+    ``next`` returned last is not for a poll, but for calling ``next`` again. planner: one for all jobs of the run.
+    began: the time from which the job's age counts. learns: whether its run time teaches the planner.
     """
 
     __slots__ = ("_began", "_leads", "_learns", "_place", "_planner", "_polled_at", "_runs_from", "follows")

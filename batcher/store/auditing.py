@@ -61,6 +61,7 @@ def sizes(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def by_key(connection: sqlite3.Connection, key: str) -> Entry | None:
+    """The job with a key, None if there is none."""
     row = connection.execute(f"{ENTRY} FROM jobs j WHERE j.key = ?", (key,)).fetchone()
     return None if row is None else entry_of(row)
 
@@ -115,7 +116,10 @@ def damage(connection: sqlite3.Connection, seconds: float = math.inf) -> str | N
 
 
 class Recorded:
-    """The names of all recorded files and their sidecars, as a set on disk, to save memory."""
+    """The names of all recorded files and their sidecars, as a set on disk, to save memory.
+
+    connection: to the state file; it is read at once and not kept. Names are relative to the run directory.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._names = sqlite3.connect("", isolation_level=None)  # a temporary database, deleted with the connection

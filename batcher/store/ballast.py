@@ -13,7 +13,7 @@ SIZE = 1024 * 1024  # bytes: a commit of some hundred request ids takes a few do
 
 
 class Ballast:
-    """A file in the run directory that exists while a run goes."""
+    """A file in the run directory ``run_dir`` that exists while a run goes."""
 
     def __init__(self, run_dir: Path) -> None:
         self.path = run_dir / NAME

@@ -51,7 +51,7 @@ class Image(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A job in any state. job: row number. inputs, meta: as in Image. images: number requested."""
+    """A job in any state; fields as in ``Image``. images: number requested."""
 
     job: int
     source: str

@@ -13,7 +13,7 @@ from batcher.core.control import Obeyed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """The process of a run in progress. since: Unix seconds."""
+    """The process of a run in progress. pid: on the machine ``host``. since: Unix seconds."""
 
     pid: int
     host: str
@@ -22,10 +22,12 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """The last snapshot of a run in progress, for ``batcher status``; most fields as in ``core.tally.Snapshot``.
+    """The last snapshot of a run in progress, for ``batcher status``.
 
+    rate, eta, eta_model, in_flight, note, limited_by, limited_for, asked, pace, in_flight_cap: as in
+        ``core.tally.Snapshot``.
     slots: jobs that may be at the service. workers: of ``--engine ray``, in words. budget: dollars. refused: calls
-    refused for their rate. at: Unix seconds.
+        refused for their rate. at: Unix seconds.
     """
 
     rate: float | None = None
@@ -47,7 +49,11 @@ class Live:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How the last run ended; fields as in ``report.json``."""
+    """How the last run ended; fields as in ``report.json``.
+
+    began_at, ended_at: UTC. stopped_by: one word, None if it came to its end; message: the same in words. exit_code: of
+    the process. submits, seconds: of that start.
+    """
 
     began_at: str | None = None
     ended_at: str | None = None
@@ -60,8 +66,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """Identifies the last run, to detect copies. path: where it was made. place: inode of that folder, and the machine.
+    """Identifies the last run, to detect copies.
 
+    id: drawn for that run. number: one more for each run. path: where it was made. place: inode of that folder, and the
+        machine.
     file: inode of the state file, 0 if unknown. settled: nothing was left to do at its end. at: Unix seconds.
     """
 
@@ -102,7 +110,7 @@ class Planned:
 
 
 class Look(NamedTuple):
-    """Size in bytes and time in nanoseconds of a file, by which a change is noticed."""
+    """Size in bytes (``size``) and time in nanoseconds (``mtime_ns``) of a file, by which a change is noticed."""
 
     size: int
     mtime_ns: int
@@ -112,16 +120,22 @@ class Look(NamedTuple):
 class RunFacts:
     """Each field is None, 0 or empty if unknown.
 
-    service: the service of the run; None also if the state file was rebuilt from sidecars. manifest: as it was named;
-    manifest_path: from the run directory to it; piped: its hash, if it came through a pipe. total: jobs of the
-    manifest. command: the whole command line. price_usd: of an image, known since price_at (UTC). shard: as
-    ``--shard`` has it. batchers: versions that worked here. process: of a going run, or of one that was killed.
-    stopped_by: a word, as in the report. refused: calls of ended runs that were refused for their rate.
-    run_id: of the run directory; a copy keeps it. succeeded_at: when a run last ended with everything done, UTC.
-    tables: of ``records.jsonl``, ``failures.jsonl`` and verdicts, None if they are out of date. control: what ``tune``
-    requested; control_history: this and earlier ones, oldest first.
-    workers_left: temporary files of workers may exist. cancels: how often ``cancel`` was used beside a going run, which
-    then polls every job at the service.
+    service, base_url: the service of the run and its address; None also if the state file was rebuilt from sidecars.
+    simulated: whether that is the simulator.
+    manifest: as it was named; manifest_path: from the run directory to it; piped: its hash, if it came through a pipe.
+    model: the model id. total: jobs of the manifest. command: the whole command line. budget_usd, price_usd: dollars;
+    the price is of an image, known since price_at (UTC). shard: as ``--shard`` has it. embed: words of ``--embed``.
+    batchers: versions that worked here.
+    process: of a going run, or of one that was killed; live: its last snapshot.
+    stopped_by: a word, as in the report. ended: how the last run ended. refused: calls of ended runs that were refused
+        for their rate.
+    succeeded_at: when a run last ended with everything done, UTC.
+    tables: of ``records.jsonl``, ``failures.jsonl`` and verdicts, None if they are out of date.
+    generation: of the last run. run_id: of the run directory; a copy keeps it.
+    planned: the part of the manifest that is in the table.
+    control: what ``tune`` requested; control_history: this and earlier ones, oldest first.
+    workers_left: temporary files of workers may exist.
+    cancels: how often ``cancel`` was used beside a going run, which then polls every job at the service.
     """
 
     service: str | None = None

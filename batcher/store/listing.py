@@ -135,8 +135,8 @@ class Listing:
 class _BulkLoad:
     """Writes jobs into an empty table without indexes, and builds the indexes at the end.
 
-    Keys are random, so every row would change another page of their index: that costs more than the table itself.
-    Use it in one transaction, ``end`` included; a rollback restores the indexes.
+    Keys are random, so every row would change another page of their index: that costs more than the table itself. Use
+    it in one transaction of ``connection``, ``end`` included; a rollback restores the indexes.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:

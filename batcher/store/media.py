@@ -32,8 +32,10 @@ CREATE TABLE IF NOT EXISTS media_sources (  -- the files and objects they were r
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A content. sha256: hex. place: URL of the object that holds it, None before the upload. version: its ETag if the
-    object is not batcher's own.
+    """A content. sha256: hex. bytes: its size. mime: by its first bytes.
+
+    place: URL of the object that holds it, None before the upload. version: its ETag if the object is not batcher's
+    own.
     """
 
     sha256: str
@@ -47,7 +49,7 @@ class Media:
 class Source:
     """A file or an object as it was when it was read.
 
-    source: absolute path, or URL. sha256: hex. version: times and inode of a file, ETag of an object.
+    source: absolute path, or URL. sha256: hex. bytes: its size. version: times and inode of a file, ETag of an object.
     """
 
     source: str
@@ -68,6 +70,7 @@ def is_known(connection: sqlite3.Connection) -> bool:
 
 
 def source(connection: sqlite3.Connection, name: str) -> Source | None:
+    """What was read under a name (absolute path, or URL), None if nothing was."""
     row = connection.execute(
         "SELECT source, sha256, bytes, version FROM media_sources WHERE source = ?", (name,)
     ).fetchone()
@@ -87,6 +90,7 @@ def sources_of(connection: sqlite3.Connection, sha256: str) -> list[Source]:
 
 
 def content(connection: sqlite3.Connection, sha256: str) -> Media | None:
+    """The content with a hash, None if it is not recorded."""
     row = connection.execute(
         "SELECT sha256, bytes, mime, place, version FROM media WHERE sha256 = ?", (sha256,)
     ).fetchone()
@@ -106,6 +110,7 @@ def unlist(connection: sqlite3.Connection) -> None:
 
 
 def put_source(connection: sqlite3.Connection, source: Source) -> None:
+    """Record a source that the manifest names, in place of an earlier reading of it."""
     connection.execute(
         "INSERT OR REPLACE INTO media_sources VALUES (?, ?, ?, ?, 1)",
         (source.source, source.sha256, source.bytes, source.version),

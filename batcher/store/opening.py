@@ -227,5 +227,6 @@ def _foreign(run_dir: Path, names: list[str]) -> UsageError:
 
 
 def unwritable(run_dir: Path, error: Exception) -> DiskError:
+    """The error for a run directory that can't be written. error: of the system, or of SQLite."""
     reason = getattr(error, "strerror", None) or str(error)
     return DiskError(f"the run directory {run_dir} can't be written: {reason}", hint="Choose another with -o.")

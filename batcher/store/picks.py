@@ -33,6 +33,7 @@ class Verdict:
     pick: ``yes``, ``no``, or None if undecided.
     stars: 0 to 5, or None.
     tags: in the order given.
+    note: one line, None for none.
     sha256: of the image that the person looked at, or None if unknown; then the verdict is never stale.
     at: ISO 8601, UTC. by: user name.
     undo: whether it restores the verdict before an earlier line.

@@ -17,7 +17,7 @@ from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGE_COLUMNS, artifact_of, c
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Failed or in-doubt jobs that share a cause. example: the prompt id of one of them."""
+    """Jobs that share a cause. state: failed or in doubt. count: of jobs. example: the prompt id of one of them."""
 
     state: State
     cause: Cause

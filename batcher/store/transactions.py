@@ -189,6 +189,7 @@ class Transactions:
 
 
 def busy(path: Path) -> DiskError:
+    """The error for a state file that another program has kept locked for ``PATIENCE`` seconds."""
     return DiskError(
         f"the state file {path} has been locked by another program for {PATIENCE:.0f} s",
         hint="Close the program that writes to it, then run the same command again.",

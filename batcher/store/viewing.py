@@ -17,7 +17,9 @@ FROM jobs j LEFT JOIN images i ON i.job_id = j.id AND j.state = 'done' WHERE {}
 class JobRow(NamedTuple):
     """An image and its job, or a job without images: then the columns from ``output_index`` on are None.
 
-    Times are ISO 8601 texts, UTC. inputs, meta, chosen: JSON; meta and chosen None if empty.
+    Fields as in ``job.Job``, ``job.Entry`` and ``job.Artifact``, except these. id: row number. position: in the
+    manifest, from 0. Times are ISO 8601 texts, UTC. inputs, meta, chosen: JSON; meta and chosen None if empty. cause,
+    message, http_status: of ``errors.Cause``.
     """
 
     id: int

@@ -19,7 +19,10 @@ class TemplateError(Mistake):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a template. spec: Python's format specification, "" for none. column: where it begins, from 1."""
+    """A field of a template.
+
+    name: may begin with ``meta.``. spec: Python's format specification, "" for none. column: where it begins, from 1.
+    """
 
     name: str
     spec: str
@@ -61,6 +64,7 @@ def _field(inner: str, column: int) -> Field:
 
 
 def not_a_name(column: int, name: str) -> TemplateError:
+    """The error for ``{name}`` at a column, from 1, which is not the name of a field."""
     if re.search(r"[!.\[]", name):
         what = f"{{{cut(name, 40)!r}}} asks for more than a name"
         return TemplateError(column, what, "use {name}, {name:04d} or {meta.column}; no '!', '[' or other '.'")

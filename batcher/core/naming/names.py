@@ -94,6 +94,7 @@ def folded(path: str) -> str:
 
 
 def short_text(text: str) -> str:
+    """A formatted value as a part of a file name: ``16x9`` for a ratio, the prompt id for a text over 80 bytes."""
     if RATIO.fullmatch(text):
         return text.replace(":", "x")
     if len(_bytes(text)) <= _VALUE_BYTES:
@@ -143,6 +144,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def as_text(value: Any) -> str:
+    """Canonical JSON of a value; its ``repr`` if it is none (a date, say)."""
     try:
         return canonical_json(value)
     except (TypeError, ValueError):

@@ -22,6 +22,12 @@ class Template:
 
     ``{name}`` stands for a value, ``{name:spec}`` for a value put through Python's format specification
     (``{seed:04d}``), ``{meta.category}`` for a value carried along; ``{{`` and ``}}`` are braces.
+
+    text: the template as typed. levels: names of the fields in each part of the path; fields: all of them. Raises
+    TemplateError for a text that is no template, or could lead out of the folder.
+
+    >>> Template("{prompt_id}/{seed:04d}").render({"prompt_id": "a-kite", "seed": 7})
+    'a-kite/0007'
     """
 
     def __init__(self, text: str) -> None:

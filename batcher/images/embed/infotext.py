@@ -44,7 +44,10 @@ _RESERVED = frozenset({"size", "model", "model hash", "hashes", "version", "job"
 
 @dataclass(frozen=True, slots=True)
 class Infotext:
-    """The three parts, as a reader gives them."""
+    """The three parts, as a reader gives them.
+
+    prompt, negative: texts, "" for none. settings: texts by name, in the order in which they are written.
+    """
 
     prompt: str
     negative: str

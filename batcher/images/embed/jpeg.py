@@ -21,6 +21,7 @@ _MOST = 65_533  # bytes of content of a segment
 
 
 def spots(content: bytes) -> Iterator[Spot]:
+    """Where infotext, XMP and C2PA manifests are in a whole file, in its order. A slot may occur twice."""
     for marker, start, body, end in _segments(content):
         if marker == _APP11 and content.startswith(b"JP", body) and content.find(b"jumdc2pa", body, end) >= 0:
             yield Spot("c2pa", start, end, body, end)
@@ -30,6 +31,7 @@ def spots(content: bytes) -> Iterator[Spot]:
 
 
 def packet(content: bytes, spot: Spot) -> bytes:
+    """The content of a spot, without its prefix."""
     return content[spot.body : spot.last]
 
 

@@ -19,6 +19,7 @@ _MOST_TEXT = 1 << 20  # bytes of a compressed text; Pillow refuses images with l
 
 
 def spots(content: bytes) -> Iterator[Spot]:
+    """Where infotext, XMP and C2PA manifests are in a whole file, in its order. A slot may occur twice."""
     for name, start, end in png_chunks(content):
         if name == _C2PA:
             yield Spot("c2pa", start - 8, end + 4, start, end)
@@ -29,11 +30,12 @@ def spots(content: bytes) -> Iterator[Spot]:
 
 
 def packet(content: bytes, spot: Spot) -> bytes:
-    """Raises NotEmbedded for one that can't be read."""
+    """The content of a spot, decompressed. Raises NotEmbedded if it can't be read."""
     return _itxt(content[spot.body : spot.last])
 
 
 def write(content: bytes, changes: Changes) -> bytes:
+    """The file with the changes; the parts that they do not name keep their bytes."""
     return splice(content, _edits(content, changes))
 
 

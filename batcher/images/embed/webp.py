@@ -22,12 +22,14 @@ _MOST = 0xFFFF_FFF6  # bytes of a file
 
 
 def spots(content: bytes) -> Iterator[Spot]:
+    """Where infotext, XMP and C2PA manifests are in a whole file, in its order. A slot may occur twice."""
     for name, start, end in riff_chunks(content):
         if name in _SLOTS or name == b"C2PA":
             yield Spot(_SLOTS.get(name, "c2pa"), start - 8, end + (end - start) % 2, start, end)
 
 
 def packet(content: bytes, spot: Spot) -> bytes:
+    """The content of a spot. An EXIF block may begin with the prefix that a JPEG has."""
     return content[spot.body : spot.last]
 
 

@@ -73,7 +73,10 @@ class Place(Protocol):
 
 
 class Shelf:
-    """The folder of images of one run. mark: of its temp files, if there are several writers (``-1a2b3c4d``)."""
+    """The folder of images of one run.
+
+    run_dir: the run directory. mark: of its temp files, if there are several writers (``-1a2b3c4d``).
+    """
 
     grouped = True
 

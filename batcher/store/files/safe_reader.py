@@ -46,7 +46,10 @@ class Seen:
 
 
 class SafeReader:
-    """Reads files of one run directory by their recorded names. May be used from many threads."""
+    """Reads files of one run directory by their recorded names. May be used from many threads.
+
+    run_dir: what the names are relative to.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
@@ -127,8 +130,10 @@ def stem(file: str) -> str:
 
 
 def extension(file: str) -> str:
+    """The extension in lower case, without the dot."""
     return file.rpartition(".")[2].lower()
 
 
 def sidecar_of(file: str) -> str:
+    """The recorded name of the sidecar beside a file."""
     return f"{stem(file)}.json"
