@@ -22,7 +22,8 @@ class Snapshot:
     cost_usd: over the life of the run directory, None if unknown.
     elapsed: seconds since this process began.
     note: what the run is waiting for, "" for nothing.
-    limited_by: what limits the speed, a word of ``limits``, "" for nothing. limited_for: seconds since that began.
+    limited_by: what limits the speed, a word of ``limits``, "" for nothing.
+    limited_for: seconds since that began, None if nothing limits it.
     asked, pace: submits per second, as requested and as allowed now.
     in_flight_cap: submits per second that ``--in-flight`` allows with the run time of jobs, None while unknown.
     """
@@ -41,7 +42,7 @@ class Snapshot:
     note: str = ""
     eta_model: float | None = None
     limited_by: str = ""
-    limited_for: float = 0.0
+    limited_for: float | None = None
     asked: float | None = None
     pace: float | None = None
     in_flight_cap: float | None = None
@@ -138,5 +139,6 @@ class Tally:
             downloading=self.downloading, rate=rate if is_known else 0.0, eta=left / rate if is_known else None,
             cost_usd=cost_usd, elapsed=now - self.started, note=self.control_note or self.note or self.file_note,
             eta_model=model if is_known else None, limited_by="" if waits is None else waits.by,
-            limited_for=0.0 if waits is None else now - waits.since, asked=asked, pace=pace, in_flight_cap=cap,
+            limited_for=now - waits.since if waits is not None and waits.by else None, asked=asked, pace=pace,
+            in_flight_cap=cap,
         )  # fmt: skip

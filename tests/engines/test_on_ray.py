@@ -205,8 +205,6 @@ def test_a_folder_that_workers_do_not_see_ends_the_run_before_anything_is_paid(
 
 
 SOON_ALONE = """
-import os
-os.environ["RAY_gcs_rpc_server_reconnect_timeout_s"] = "1"  # else a thread of Ray's is in a busy loop for a minute
 from batcher.runner.engines import dispatch
 dispatch.ALONE = 2.0
 from batcher.__main__ import entry

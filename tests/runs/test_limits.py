@@ -50,6 +50,14 @@ def test_a_run_that_keeps_its_rate_is_limited_by_the_rate(tmp_path: Path) -> Non
     assert not any("--in-flight" in note for note in notes)
 
 
+def test_how_long_a_limit_lasts_is_null_while_there_is_none(tmp_path: Path) -> None:
+    snapshots, _, _ = seen(tmp_path, 80, 1.0, rate=2.0, in_flight=64)
+    assert {bool(one.limited_by) for one in snapshots} == {True, False}
+    for one in snapshots:
+        assert (one.limited_for is None) == (one.limited_by == ""), one
+        assert (one.limited_for or 0.0) <= one.elapsed
+
+
 def test_in_flight_that_caps_the_rate_is_named_with_the_number_that_would_do(tmp_path: Path) -> None:
     snapshots, notes, _ = seen(tmp_path, 100, 10.0, rate=10.0, in_flight=12)
     assert in_the_middle(snapshots, lambda one: one.limited_by) == {limits.IN_FLIGHT}
@@ -75,7 +83,7 @@ def test_downloads_that_hold_up_a_run_whose_jobs_are_all_submitted_are_named_and
 
 def test_a_budget_that_holds_up_a_run_is_named_in_a_narrow_window(tmp_path: Path) -> None:
     snapshots, _, _ = seen(tmp_path, 30, 15.0, rate=10.0, in_flight=64, budget=0.5, price=0.02)
-    waiting = [one for one in snapshots if one.limited_by == limits.BUDGET and one.limited_for > 12]
+    waiting = [one for one in snapshots if one.limited_by == limits.BUDGET and (one.limited_for or 0.0) > 12]
     assert waiting
     assert all("limited by the budget for" in in_words(one, 70) for one in waiting)
 

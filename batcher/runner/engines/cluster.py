@@ -27,6 +27,8 @@ AGAIN = 30.0  # seconds between two tries to reach a cluster that is gone
 LAST_WAIT = 15.0  # seconds for the child to end its workers
 ADDRESS = "RAY_ADDRESS"
 HEAD = struct.Struct("<I")
+# Seconds until the child ends after its cluster did. For as long, a thread of Ray's uses a whole core; Ray's own is 60.
+GIVES_UP = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
 _SECRETS = (*TOKEN_ENV, "BATCHER_NOTIFY", "BATCHER_HEARTBEAT")
 _HINT = (
     "Start one with `ray start --head` on this machine, or set RAY_ADDRESS to that of yours (HOST:6379), or leave"
@@ -78,7 +80,7 @@ class RayCrew:
     async def start(self) -> None:
         """Start the child process and the workers. Raises UsageError."""
         await _knock(self._address)
-        env = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+        env = {name: value for name, value in (GIVES_UP | os.environ).items() if name not in _SECRETS}
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "batcher.runner.engines.ray_driver", stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env, start_new_session=True,
