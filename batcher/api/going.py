@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from batcher.api.loops import Changes, Soon, this_loop
 from batcher.api.options import texts_of
-from batcher.api.run import Run, prompt_input_of
+from batcher.api.run import Run
 from batcher.api.shown import progress_of
 from batcher.api.values import Failed, Image, Report, failed_of, image_of
 from batcher.core.errors import BatcherError, Interrupted, UsageError
@@ -32,6 +32,7 @@ from batcher.runner.service import Options
 from batcher.runner.stop import Reason
 from batcher.runner.tuning import tune
 from batcher.runner.watchers.watching import Watch
+from batcher.store.prompts import Prompts
 
 Result = Image | Failed
 _HOW = "Use it so: async with batcher.start(...) as run: async for result in run: ..."
@@ -75,7 +76,7 @@ class GoingRun:
         self._asked = 0  # how often it was asked to stop: 1 is the first Ctrl-C, 2 the second
         self._asked_at: float | None = None  # of the first time, in ``time.monotonic``
         self._began = False
-        self._prompt_input: str | None = None
+        self._prompts: Prompts | None = None
         self._complained = False  # about not being entered
         self._over = False
         self._error: BaseException | None = None
@@ -251,16 +252,16 @@ class GoingRun:
             self._context = None
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, JobMoved) and self.path is not None:
-            run_dir, entry, prompt_input = self.path, event.entry, self._prompt_input
+        if isinstance(event, JobMoved) and self.path is not None and self._prompts is not None:
+            run_dir, entry, prompts = self.path, event.entry, self._prompts
             if entry.state is State.DONE:
-                self._results.extend(image_of(run_dir, entry, one, prompt_input) for one in event.artifacts)
+                self._results.extend(image_of(run_dir, entry, one, prompts) for one in event.artifacts)
                 self._changes.wake()
             elif entry.state in _ENDED:
-                self._results.append(failed_of(entry, prompt_input))
+                self._results.append(failed_of(entry, prompts))
                 self._changes.wake()
         elif isinstance(event, RunBegan):
-            self.path, self._prompt_input, self._began = event.run_dir, prompt_input_of(event.run_dir), True
+            self.path, self._prompts, self._began = event.run_dir, Prompts(event.run_dir), True
             self._changes.wake()
 
     def _ask(self) -> None:

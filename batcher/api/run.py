@@ -26,8 +26,9 @@ from batcher.export.more import add, plan_more
 from batcher.export.request import Options
 from batcher.runner import planning, report, standing
 from batcher.runner.reopening import Reopen, reopen
-from batcher.store import connect_to_read, is_going, read_facts, reading
-from batcher.store.joined import Joined, joined, run_of, whose
+from batcher.store import connect_to_read, is_going, reading
+from batcher.store.joined import Joined, joined, whose
+from batcher.store.prompts import Prompts
 from batcher.upkeep import survey
 
 _ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
@@ -99,16 +100,14 @@ class Run:
         asked = Filter(where, IMAGE_FACTS)
         with self._whole() as (whole, connection):
             some = islice(matching_images(whole.path, connection, asked), most)
-            prompts = {path: prompt_input_of(path) for path in whole.runs}
             homes = ((whose(whole.path, one.image.file), one) for one in some)
-            return Images([image_of_view(path, file, one, prompts[path]) for (path, file), one in homes])
+            return Images([image_of_view(path, file, one) for (path, file), one in homes])
 
     def failures(self) -> list[Failed]:
         """The jobs that failed, were cancelled or are in doubt, each with its cause."""
         with self._whole() as (whole, connection):
-            prompts = {path: prompt_input_of(path) for path in whole.runs}
-            entries = reading.entries(connection, _ENDED, listed_only=True)
-            return [failed_of(entry, prompts[run_of(whole.path, entry.id)]) for entry in entries]
+            prompts = Prompts(whole.path)
+            return [failed_of(entry, prompts) for entry in reading.entries(connection, _ENDED, listed_only=True)]
 
     def plan(self) -> Plan:
         """What the command that made this run would still do, and its cost. Spends nothing."""
@@ -194,13 +193,6 @@ class Run:
         except (OSError, ValueError, TypeError, msgspec.ValidationError):
             return {}
         return facts
-
-
-def prompt_input_of(run_dir: Path) -> str | None:
-    """The model's name for the input that the prompts of a run went to; None if it takes none."""
-    with closing(connect_to_read(run_dir)) as connection:
-        planned = read_facts(connection).planned
-    return "prompt" if planned is None else planned.prompt_input
 
 
 def _list(value: str | Sequence[str]) -> Sequence[str]:

@@ -18,6 +18,7 @@ from batcher.export.matching import Sample
 from batcher.images.thumbnail import Unreadable, on_white
 from batcher.runner import report
 from batcher.store.picks import Verdict
+from batcher.store.prompts import Prompts
 
 THUMBNAILS = 24  # shown at most
 _SIDE = 160  # pixels
@@ -208,25 +209,25 @@ def more_images(count: int) -> str:
     return f"<p>... and {count:,} more</p>" if count > 0 else ""
 
 
-def image_of_view(run_dir: Path, file: str, view: Sample, prompt_input: str | None) -> Image:
-    """file: its name, relative to the run directory. prompt_input: the model's name for the input of prompts."""
+def image_of_view(run_dir: Path, file: str, view: Sample) -> Image:
+    """file: its name, relative to the run directory."""
     image, verdict = view.image, view.verdict or Verdict(job=view.image.key)
     return Image(
-        path=run_dir / file, **_of_file(image), prompt=_prompt(view.inputs, prompt_input), inputs=view.inputs,
+        path=run_dir / file, **_of_file(image), prompt=view.prompt, inputs=dict(view.inputs),
         meta=dict(view.meta), model=image.model, job=image.key, prompt_id=image.prompt_id, request_id=image.request_id,
         cost_usd=image.cost_usd, pick=verdict.pick, stars=verdict.stars, tags=verdict.tags,
     )  # fmt: skip
 
 
-def image_of(run_dir: Path, entry: Entry, artifact: Artifact, prompt_input: str | None) -> Image:
+def image_of(run_dir: Path, entry: Entry, artifact: Artifact, prompts: Prompts) -> Image:
     path = run_dir / artifact.file
-    return Image(path=path, **_of_file(artifact), **_of_entry(entry, prompt_input), warning=artifact.warning)
+    return Image(path=path, **_of_file(artifact), **_of_entry(entry, prompts), warning=artifact.warning)
 
 
-def failed_of(entry: Entry, prompt_input: str | None) -> Failed:
+def failed_of(entry: Entry, prompts: Prompts) -> Failed:
     cause = entry.cause or Cause(kind=str(entry.state), message="")
     return Failed(
-        **_of_entry(entry, prompt_input), state=entry.state, attempts=entry.attempts, cause=cause.kind,
+        **_of_entry(entry, prompts), state=entry.state, attempts=entry.attempts, cause=cause.kind,
         message=cause.message, http_status=cause.http_status, code=cause.code,
     )  # fmt: skip
 
@@ -236,17 +237,12 @@ def _of_file(file: Any) -> dict[str, Any]:
     return {name: getattr(file, name) for name in names}
 
 
-def _of_entry(entry: Entry, prompt_input: str | None) -> dict[str, Any]:
+def _of_entry(entry: Entry, prompts: Prompts) -> dict[str, Any]:
     job = entry.job
     return {
-        "prompt": _prompt(job.inputs, prompt_input), "inputs": job.inputs, "meta": job.meta, "model": job.model,
+        "prompt": prompts.of(entry.id, job.inputs), "inputs": job.inputs, "meta": job.meta, "model": job.model,
         "job": job.key, "prompt_id": job.prompt_id, "request_id": entry.request_id, "cost_usd": entry.cost_usd,
     }  # fmt: skip
-
-
-def _prompt(inputs: Mapping[str, Any], prompt_input: str | None) -> str:
-    prompt = inputs.get(prompt_input or "")
-    return prompt if isinstance(prompt, str) else ""
 
 
 def _figure(image: Image) -> str:

@@ -57,7 +57,7 @@ def _words(facts: dict[str, Any]) -> str:
     else:
         lines += [_axis(name, counts) for name, counts in facts["axes"].items()]
     lines += [f"  {line}" for line in columns_in_words(facts["columns"])]
-    lines += ["", "First jobs:", *map(_job, facts["first"])]
+    lines += ["", "First jobs:", *(_job(job, facts["prompt_input"]) for job in facts["first"])]
     lines += ["", *_against(facts), *_estimate(facts)]
     lines += [facts["missing"]] if facts["missing"] else []
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
@@ -86,10 +86,10 @@ def _axis(name: str, counts: dict[str, int]) -> str:
     return f"  {name}: {shown}{more}"
 
 
-def _job(job: dict[str, Any]) -> str:
-    rest = ", ".join(f"{name} {value}" for name, value in job["inputs"].items() if name != "prompt")
+def _job(job: dict[str, Any], prompt_input: str | None) -> str:
+    rest = ", ".join(f"{name} {value}" for name, value in job["inputs"].items() if name != prompt_input)
     rest = re.sub("(sha256:[0-9a-f]{8})[0-9a-f]{56}", r"\1", rest)
-    prompt = cut(one_line(str(job["inputs"].get("prompt", ""))), 60)
+    prompt = cut(one_line(str(job["inputs"].get(prompt_input, ""))), 60)
     return f"  {job['path']}\n      {prompt!r}" + (f"\n      {cut(one_line(rest), 70)}" if rest else "")
 
 

@@ -55,8 +55,9 @@ class MetadataEmbedder:
         except (Absent, Outside, NotAFile, Untrue, OSError):
             sidecar = {}
         if sidecar.get("job") == image.key and sidecar.get("output_index") == image.output_index:
-            return {**sidecar, **stars}
+            shown = {} if sample.shown is sample.inputs else {"inputs": sample.shown}
+            return {**sidecar, **shown, **stars}
         return {
-            "job": image.key, "model": image.model, "inputs": sample.inputs, "width": image.width,
+            "job": image.key, "model": image.model, "inputs": sample.shown, "width": image.width,
             "height": image.height, "simulated": self._simulated, **stars,
         }  # fmt: skip

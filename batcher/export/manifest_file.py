@@ -35,8 +35,8 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     if path.exists() and not replace:
         raise UsageError(f"{path} already exists", hint="Nothing was touched. Choose another, or add --replace.")
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
-        selection = Selection(order, connection)
-        lines = list(_lines(selection))
+        selection, names = Selection(order, connection), set[str | None]()
+        lines = list(_lines(selection, names))
     models = sorted({line["model"] for line in lines})
     if not lines:
         raise UsageError(
@@ -47,19 +47,22 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
         path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, (as_json(line) + "\n" for line in lines))
     on_one = command_line("run", path, "--model", "ID")
-    notes = [f"run it: `{command_line('run', path)}`; on another model: `{on_one}`"]
+    named = ("--prompt-input", *names) if len(names) == 1 and not names & {"prompt", None} else ()
+    notes = [f"run it: `{command_line('run', path, *named)}`; on another model: `{on_one}`"]
     if len(models) > 1:
         notes = [f"run it: `{on_one}`; it is of {len(models)} models ({', '.join(models)}), and one runs them all"]
     size = path.stat().st_size
     return selection.report(path, began, notes, jobs=len(lines), splits={"train": len(lines)}, bytes=size, written=1)
 
 
-def _lines(selection: Selection) -> Iterator[dict[str, Any]]:
+def _lines(selection: Selection, names: set[str | None]) -> Iterator[dict[str, Any]]:
+    """The lines. names: gets what the models call the input of prompts."""
     last = ""
     for sample in selection.first_look():
         image = sample.image
         if image.key != last:
             last = image.key
+            names.add(selection.prompts.name(image.job))
             yield {
                 "schema": "batcher/1", "job": image.key, "model": image.model, "inputs": sample.inputs,
                 "prompt_id": image.prompt_id, "meta": sample.meta,

@@ -16,6 +16,7 @@ from batcher.images.flagging import asked_for, of_jobs
 from batcher.store import exporting, picks
 from batcher.store.exporting import Image
 from batcher.store.picks import Verdict
+from batcher.store.prompts import Prompts, text_of
 
 NOTHING: Mapping[str, Any] = {}
 ATTRIBUTES = {name: name for name in IMAGE_FACTS} | {"job": "key", "source_sha256": "sha256"}  # by name in templates
@@ -26,13 +27,15 @@ _scan: Callable[[str, int], Any] = make_scanner(json.JSONDecoder())  # type: ign
 class Sample(NamedTuple):
     """An image of a finished job.
 
+    inputs: as sent. shown: the same, with the prompt also under the name ``prompt``.
     chosen: what ``vars`` and ``repeat`` chose. verdict: None if there is none, or it is on earlier content.
     split, name, extension: set by an export: its split; its file name, safe for every reader, without extension; the
     extension of the file to be written.
     """
 
     image: Image
-    inputs: dict[str, Any]
+    inputs: Mapping[str, Any]
+    shown: Mapping[str, Any]
     meta: Mapping[str, Any]
     chosen: Mapping[str, Any]
     verdict: Verdict | None
@@ -57,13 +60,12 @@ class Sample(NamedTuple):
 
     @property
     def places(self) -> Places:
-        return self.inputs, self.meta, self.chosen, self.given
+        return self.shown, self.meta, self.chosen, self.given
 
     @property
     def prompt(self) -> str:
         """The prompt; "" if there is none, or it is not a text."""
-        prompt = self.inputs.get("prompt")
-        return prompt if isinstance(prompt, str) else ""
+        return text_of(self.shown)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -74,13 +76,13 @@ class Sample(NamedTuple):
         """The value of a name of ``--where`` or of a template's field; None if it has none."""
         attribute = ATTRIBUTES.get(name)
         facts = self.given if attribute is None else {name: getattr(self.image, attribute)}
-        return look_up(name, self.inputs, self.meta, facts, self.chosen)
+        return look_up(name, self.shown, self.meta, facts, self.chosen)
 
     @property
     def names(self) -> set[str]:
         """The names of its inputs, meta and choices, for ``--where``."""
         carried = {f"meta.{name}" for name in self.meta} | {f"chosen.{name}" for name in self.chosen}
-        return {*self.inputs, *self.chosen, *carried}
+        return {*self.shown, *self.chosen, *carried}
 
 
 class Matching:
@@ -90,6 +92,7 @@ class Matching:
         self._connection = connection
         self._where = where
         self._flags = asked_for(where.names, run_dir, connection)
+        self._prompts = Prompts(run_dir)
         self.picks = picks.read(run_dir)
 
     def images(self, *, removed: bool = False, by_arrival: bool = False, again: bool = False) -> Iterator[Sample]:
@@ -104,9 +107,11 @@ class Matching:
             verdict = there.of(image.key, image.output_index, image.sha256) if there is not None else None
             if (image.meta or "") != carried:
                 carried, meta = image.meta or "", decoded(image.meta)
-            sample = Sample(image, _scan(image.inputs, 0)[0], meta, decoded(image.chosen), verdict)
+            inputs = _scan(image.inputs, 0)[0]
+            shown = self._prompts.inputs(image.job, inputs)
+            sample = Sample(image, inputs, shown, meta, decoded(image.chosen), verdict)
             more = verdict_of(sample.given, flags.get(sample.place, ())) if where.names else NOTHING
-            if every or where(image, sample.inputs, meta, sample.chosen, more):
+            if every or where(image, shown, meta, sample.chosen, more):
                 yield sample
 
 
@@ -125,12 +130,13 @@ class JobFilter(Filter):
     """``--where`` over jobs, with or without images: it matches a job if it matches one of its images.
 
     text: the expression; None matches every job. run_dir: the run. connection: to its state file.
-    verdicts: by job key, the verdicts on its images; stale ones are left out.
+    prompts: of the jobs. verdicts: by job key, the verdicts on its images; stale ones are left out.
     """
 
     def __init__(self, text: str | None, run_dir: Path, connection: sqlite3.Connection) -> None:
         super().__init__(text, JOB_FACTS)
         self._flags = of_jobs(asked_for(self.names, run_dir, connection))
+        self.prompts = Prompts(run_dir)
         self.verdicts: dict[str, list[Mapping[str, Any]]] = {}
         there = picks.read(run_dir)
         for image in exporting.images(connection, removed=False) if there else ():
@@ -142,7 +148,8 @@ class JobFilter(Filter):
         job = entry.job
         of_job = {"state": str(entry.state)}
         flags = self._flags.get(job.key, ())
+        inputs = self.prompts.inputs(entry.id, job.inputs)
         for verdict in self.verdicts.get(job.key) or [{}]:
-            if self(job, job.inputs, job.meta, job.chosen or {}, of_job | verdict_of(verdict, flags)):
+            if self(job, inputs, job.meta, job.chosen or {}, of_job | verdict_of(verdict, flags)):
                 return True
         return False

@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import file_digest
 from pathlib import Path
@@ -30,6 +30,7 @@ from batcher.store import exporting, read_facts, reading
 from batcher.store.exporting import Image
 from batcher.store.files.inside import Folders, is_plain, leads_inside
 from batcher.store.joined import name_of, runs_of, whose
+from batcher.store.prompts import Prompts
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _CLEAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
@@ -45,7 +46,7 @@ class Selection:
     simulated: whether a simulator made the images.
     left: number of images that are left out, by reason.
     missing: the first few files that are missing or damaged.
-    jobs: number of jobs with a selected image.
+    prompts: of the jobs. jobs: number of jobs with a selected image.
     without: number of selected jobs without an image, by state.
     """
 
@@ -55,6 +56,7 @@ class Selection:
         self.simulated = bool(read_facts(connection).simulated)
         self._where = Filter(order.where, IMAGE_FACTS)
         self._matching = Matching(order.run, connection, self._where)
+        self.prompts = Prompts(order.run)
         self.jobs = 0
         self.without: Counter[State] = Counter()
         self._bad: set[tuple[str, int]] = set()
@@ -127,10 +129,10 @@ class Selection:
             if not self._bad or sample.place not in self._bad:
                 yield sample
 
-    def asked(self) -> Iterator[tuple[exporting.Asked, dict[str, Any]]]:
-        """Every selected job, done or not, with its inputs. ``--where`` is applied without facts of images."""
+    def asked(self) -> Iterator[tuple[exporting.Asked, Mapping[str, Any]]]:
+        """Every selected job, done or not, with its inputs as shown. ``--where`` is applied without facts of images."""
         for job in exporting.asked(self._connection, removed=self._order.include_removed):
-            inputs = decoded(job.inputs)
+            inputs = self.prompts.inputs(job.job, decoded(job.inputs))
             if self._where(job, inputs, decoded(job.meta), NOTHING, NOTHING):
                 yield job, inputs
 
@@ -144,7 +146,8 @@ class Selection:
             return
         for entry in reading.entries(self._connection, states, listed_only=True):
             job = entry.job
-            self.without[entry.state] += self._where(job, job.inputs, job.meta, job.chosen or NOTHING, NOTHING)
+            inputs = self.prompts.inputs(entry.id, job.inputs)
+            self.without[entry.state] += self._where(job, inputs, job.meta, job.chosen or NOTHING, NOTHING)
 
     def _selected(self, *, is_first: bool = False, by_arrival: bool = False) -> Iterator[Sample]:
         order, splits = self._order, self._order.splits
@@ -156,7 +159,7 @@ class Selection:
                 self.left["no images"] += is_first
                 continue
             split = whole or splits.of(self._group(sample))
-            yield Sample(*sample[:5], split, name(sample.image), recoded or extension)
+            yield Sample(*sample[:6], split, name(sample.image), recoded or extension)
 
     def was_judged(self, image: Image) -> bool:
         """Whether the image ever had a verdict, also one that was cleared or is stale."""
@@ -166,7 +169,7 @@ class Selection:
         by, image = self._order.split_by, sample.image
         if by == "job":
             return image.key
-        value = look_up(by, sample.inputs, sample.meta, {by: getattr(image, by, None)})
+        value = look_up(by, sample.shown, sample.meta, {by: getattr(image, by, None)})
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
     def _is_there(self, image: Image) -> bool:

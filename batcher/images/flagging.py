@@ -26,6 +26,7 @@ from batcher.images.thumbnail import measure
 from batcher.store import exporting
 from batcher.store.files.disk import open_own
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
+from batcher.store.prompts import Prompts
 
 MEASURES = Path("thumbs/measures.jsonl")
 _WORKERS = max(1, min(4, os.cpu_count() or 1))  # threads: Pillow releases the interpreter's lock while it decodes
@@ -54,7 +55,7 @@ class Measures:
     """What was measured in a run so far. run_dir: the run directory. looks: by sha256."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
+        self.run_dir = run_dir
         self.looks: dict[str, Look] = {}
         with suppress(OSError), (run_dir / MEASURES).open("rb") as lines:
             for line in lines:
@@ -67,7 +68,7 @@ class Measures:
 
         run_dir: the run that they are of, if several runs are read as one.
         """
-        path = (run_dir or self._run_dir) / MEASURES
+        path = (run_dir or self.run_dir) / MEASURES
         self.looks.update(looks)
         lines = [json.dumps([sha256, look.dhash, look.entropy, look.spread]) for sha256, look in looks.items()]
         with suppress(OSError):
@@ -80,12 +81,15 @@ class Measures:
 def flagged(connection: sqlite3.Connection, measures: Measures) -> Flagged:
     """Flags by what is measured so far. Reads the state file only."""
     images: list[Candidate] = []
+    prompts = Prompts(measures.run_dir)
     left: dict[str, str] = {}
     for row in exporting.images(connection, removed=False):
         look = measures.looks.get(row.sha256)
         if look is None:
             left[row.sha256] = row.file
-        key, prompt, seed, asked = _group(row.model, row.inputs)
+        inputs = _decode(row.inputs)
+        prompt = prompts.of(row.job, inputs)
+        key, seed, asked = _group(row.model, inputs)
         images.append(
             Candidate(
                 place=(row.key, row.output_index), sha256=row.sha256, group=key, prompt=prompt, seed=seed,
@@ -96,10 +100,9 @@ def flagged(connection: sqlite3.Connection, measures: Measures) -> Flagged:
     return Flagged(words_of, len(images), left)
 
 
-def _group(model: str, inputs: str) -> tuple[str, str, str, float | None]:
-    asked = _decode(inputs)
-    seed = asked.pop(seed_input(asked) or "", None)
-    return f"{model} {_encode(asked).decode()}", str(asked.get("prompt", "")), str(seed), asked_ratio(asked)
+def _group(model: str, inputs: dict[str, Any]) -> tuple[str, str, float | None]:
+    seed = inputs.pop(seed_input(inputs) or "", None)
+    return f"{model} {_encode(inputs).decode()}", str(seed), asked_ratio(inputs)
 
 
 def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | None = None) -> Flagged:

@@ -147,6 +147,7 @@ def _facts(
         "bytes_free": shutil.disk_usage(_existing(run_dir)).free,
         "against": _against(difference, whole, limited=limited),
         "columns": totals.columns,
+        "prompt_input": totals.prompt_input,
         "warnings": [*totals.warnings, *offer.warnings],
     }
 

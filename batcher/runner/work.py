@@ -131,7 +131,7 @@ async def _opened(
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
-                threads=settings.downloads, embed=at_arrival(settings.embed) if settings.embed else None,
+                threads=settings.downloads, embed=at_arrival(settings.embed, state.facts.prompt_input),
             ) as downloader,
             CommitQueue(state) as queue,
             open_engine(

@@ -168,6 +168,11 @@ class RunFacts:
     workers_left: bool = False
     cancels: int = 0
 
+    @property
+    def prompt_input(self) -> str | None:
+        """What the model calls the input of prompts; None if it has none."""
+        return "prompt" if self.planned is None else self.planned.prompt_input
+
 
 # msgspec analyses a type at its first use; a first use in two threads at once is a segmentation fault (0.22).
 _ANALYSED = msgspec.json.Decoder(RunFacts)

@@ -13,6 +13,7 @@ from batcher.core.groups import seed_input
 from batcher.core.job import Job
 from batcher.export.sheets.axes import OF_THE_JOB, Plan, Seen, choose, label_of
 from batcher.images.flags import asked_ratio
+from batcher.store.prompts import Prompts
 from batcher.store.rows import seconds
 from batcher.store.viewing import JobRow
 
@@ -51,7 +52,7 @@ def carried(row: JobRow) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]
     return inputs_of(row), _decode(row.meta) if row.meta else {}, _decode(row.chosen) if row.chosen else {}
 
 
-def survey(rows: Iterable[JobRow]) -> tuple[Plan, tuple[str, ...]]:
+def survey(rows: Iterable[JobRow], prompts: Prompts) -> tuple[Plan, tuple[str, ...]]:
     """The axes of the grid, as ``batcher grid`` chooses them, and the inputs that differ between groups of a prompt."""
     seen = Seen()
     for number, row in enumerate(rows):
@@ -59,8 +60,8 @@ def survey(rows: Iterable[JobRow]) -> tuple[Plan, tuple[str, ...]]:
             break
         seen.see(
             Job(
-                key=row.key, model=row.model, inputs=inputs_of(row), copy=row.copy, prompt_id=row.prompt_id, meta={},
-                source=row.source, line=row.line, path="",
+                key=row.key, model=row.model, inputs=prompts.inputs(row.id, inputs_of(row)), copy=row.copy,
+                prompt_id=row.prompt_id, meta={}, source=row.source, line=row.line, path="",
             )
         )  # fmt: skip
     varying = [name for name in seen.varying() if name != "copy"]
@@ -69,9 +70,12 @@ def survey(rows: Iterable[JobRow]) -> tuple[Plan, tuple[str, ...]]:
 
 
 class Columns:
-    """The tables of one run. plan: the axes of the grid. naming: the inputs whose values make the label of a group."""
+    """The tables of one run. prompts: of its jobs. plan: the axes of the grid. naming: the inputs whose values make the
+    label of a group.
+    """
 
-    def __init__(self, plan: Plan, naming: tuple[str, ...]) -> None:
+    def __init__(self, prompts: Prompts, plan: Plan, naming: tuple[str, ...]) -> None:
+        self._prompts_of = prompts
         self.plan = plan
         self._naming = naming
         self._prompts: dict[str, int] = {}
@@ -106,7 +110,7 @@ class Columns:
         return columns
 
     def _item(self, row: JobRow) -> tuple[Any, ...]:
-        inputs = inputs_of(row)
+        inputs = self._prompts_of.inputs(row.id, inputs_of(row))
         width, height = row.width, row.height
         if not width or not height:
             width, height = round(1000 * min(max(asked_ratio(inputs) or 1.0, 0.1), 10)), 1000
@@ -144,7 +148,7 @@ class Columns:
             self._seeds[names] = seed_input(names)
         return self._seeds[names]
 
-    def _group(self, row: JobRow, inputs: dict[str, Any], seed: str | None) -> int:
+    def _group(self, row: JobRow, inputs: Mapping[str, Any], seed: str | None) -> int:
         rest = {**inputs, seed: None} if seed else inputs
         try:
             key: Any = (row.model, *rest.items())

@@ -9,6 +9,7 @@ from batcher.core.units import show_bytes, show_duration, show_usd
 from batcher.store import viewing
 from batcher.store.files.safe_reader import sidecar_of
 from batcher.store.joined import whose
+from batcher.store.prompts import Prompts
 from batcher.store.viewing import JobRow
 from batcher.view.columns import carried, took, why
 from batcher.view.run_reader import RunReader
@@ -21,14 +22,14 @@ def job(reader: RunReader, key: str) -> Facts:
     rows = viewing.job_rows(reader.connection, key)
     if not rows:
         raise UsageError("this job is no longer in the run")
-    return of(rows, viewing.attempts(reader.connection, key), reader.run_dir)
+    return of(rows, Prompts(reader.run_dir), viewing.attempts(reader.connection, key), reader.run_dir)
 
 
-def of(rows: list[JobRow], attempts: Sequence[Facts] = (), run_dir: Path | None = None) -> Facts:
+def of(rows: list[JobRow], prompts: Prompts, attempts: Sequence[Facts] = (), run_dir: Path | None = None) -> Facts:
     """The facts of a job, as JSON data. ``sections`` and ``files`` have texts for the side panel, ``values`` has the
     values of names of ``--where``.
 
-    rows: the rows of the job, one for each image. attempts: its attempts, the first one first.
+    rows: the rows of the job, one for each image. prompts: of the run. attempts: its attempts, the first one first.
     run_dir: the folder that the rows were read from, to find the run of a file; None to leave file names as they are.
     """
     row = rows[0]
@@ -43,7 +44,7 @@ def of(rows: list[JobRow], attempts: Sequence[Facts] = (), run_dir: Path | None 
         "cost_usd": row.cost_usd,
         "attempts": [_attempt(one) for one in attempts],
         "values": {
-            **inputs,
+            **prompts.inputs(row.id, inputs),
             **{f"meta.{name}": value for name, value in meta.items()},
             **{f"chosen.{name}": value for name, value in chosen.items()},
             "model": row.model,
@@ -52,7 +53,7 @@ def of(rows: list[JobRow], attempts: Sequence[Facts] = (), run_dir: Path | None 
             "cost_usd": row.cost_usd,
         },
         "sections": [
-            ["Inputs", {name: value for name, value in inputs.items() if name != "prompt"}],
+            ["Inputs", prompts.others(row.id, inputs)],
             *([["Meta", meta]] if meta else []),
             *([["Chosen", chosen]] if chosen else []),
             ["Job", _job(row, attempts)],

@@ -5,6 +5,7 @@ from typing import Any
 
 from batcher.core.filter import Filter, verdict_of
 from batcher.store import viewing
+from batcher.store.prompts import Prompts
 from batcher.store.viewing import JobRow
 from batcher.view.columns import OUTPUTS, carried
 from batcher.view.run_reader import RunReader
@@ -20,12 +21,13 @@ Flags = Mapping[tuple[str, int], Collection[str]]
 def matching(reader: RunReader, text: str, flags: Flags) -> tuple[list[int], list[str]]:
     """The numbers of the items that match, and warnings. text: the expression. Raises UsageError if it is wrong."""
     where = Filter(text, {*ROW, "job"})
-    matches = []
+    matches, prompts = [], Prompts(reader.run_dir)
     for row in viewing.rows(reader.connection):
         place = row.key, row.output_index or 0
         verdict = reader.verdicts.of(*place, row.sha256 or "")
         more = verdict_of(verdict.given if verdict else {}, flags.get(place, ()))
-        if where(row, *carried(row), more):
+        inputs, meta, chosen = carried(row)
+        if where(row, prompts.inputs(row.id, inputs), meta, chosen, more):
             matches.append(row.id * OUTPUTS + (row.output_index or 0))
     where.check()
     return matches, where.warnings()

@@ -18,6 +18,7 @@ from batcher.runner import report_words, standing
 from batcher.runner.control import control_now, read_control
 from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, viewing
 from batcher.store.opening import identity
+from batcher.store.prompts import Prompts
 from batcher.store.viewing import JobRow
 from batcher.view import words
 from batcher.view.columns import OUTPUTS, Columns, survey
@@ -111,7 +112,8 @@ class RunReader:
         """Everything, as the first message for a page."""
         connection = self.connection
         self._version = viewing.data_version(connection)
-        self._columns = Columns(*survey(viewing.rows(connection)))
+        prompts = Prompts(self.run_dir)
+        self._columns = Columns(prompts, *survey(viewing.rows(connection), prompts))
         self._states = {id_: (state, position) for id_, state, position in viewing.states(connection)}
         columns = self._columns.columns(viewing.rows(connection))
         self._ended, self._took = Counter(columns["t"]), Counter(columns["d"])

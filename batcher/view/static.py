@@ -23,6 +23,7 @@ from batcher.images.thumbnail import make
 from batcher.store import connect_to_read, viewing
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
 from batcher.store.files.whole import write_whole
+from batcher.store.prompts import Prompts
 from batcher.store.viewing import JobRow
 from batcher.view import details, filtering, words
 from batcher.view.columns import inputs_of
@@ -118,11 +119,13 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _jobs(reader: RunReader) -> Iterator[tuple[str, dict[str, Any]]]:
+    prompts = Prompts(reader.run_dir)
     for key, rows in groupby(viewing.rows(reader.connection), key=lambda row: row.key):
         group = list(rows)
-        inputs = {f"inputs.{name}": value for name, value in inputs_of(group[0]).items()}
+        shown = prompts.inputs(group[0].id, inputs_of(group[0]))
+        inputs = {f"inputs.{name}": value for name, value in shown.items()}
         outputs = {str(row.output_index or 0): inputs | filtering.facts_of(row) for row in group}
-        yield f"job/{key}", {**details.of(group), "outputs": outputs}
+        yield f"job/{key}", {**details.of(group, prompts), "outputs": outputs}
 
 
 def script() -> str:

@@ -20,7 +20,7 @@ from tests.support.state_files import NOW, Book, a_job
 PLAN = {
     "manifest", "run", "model", "prompts", "texts", "jobs", "jobs_without_limit", "axes", "first", "to_submit",
     "price_usd", "cost_usd", "cost_with_retries_usd", "seconds_at_rate", "rate", "budget_usd", "bytes",
-    "bytes_free", "against", "groups", "warnings", "columns", "missing",
+    "bytes_free", "against", "groups", "warnings", "columns", "prompt_input", "missing",
 }  # fmt: skip
 REPORT = {
     "run", "total", "done", "failed", "cancelled", "in_doubt", "pending", "images", "bytes", "submits",

@@ -79,8 +79,8 @@ class Group:
 
 
 def jobs_of(connection: sqlite3.Connection, where: JobFilter) -> Iterator[Entry]:
-    """The selected jobs of the manifest that have started, in the order of the state file."""
-    return filter(where.matches, reading.entries(connection, list(State), listed_only=True))
+    """The selected jobs of the manifest that have started, in the order of the state file, with inputs as shown."""
+    return map(where.prompts.entry, filter(where.matches, reading.entries(connection, list(State), listed_only=True)))
 
 
 def survey(connection: sqlite3.Connection, where: JobFilter) -> Seen:

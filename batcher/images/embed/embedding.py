@@ -15,6 +15,7 @@ from batcher.images.containers import Damaged
 from batcher.images.embed import infotext, jpeg, png, webp, xmp
 from batcher.images.embed.splice import Changes, NotEmbedded, Signed, Spot, single
 from batcher.images.kinds import JPEG, PNG, WEBP, Kind, identify
+from batcher.store.prompts import with_prompt
 
 if TYPE_CHECKING:
     from batcher.images.fetch import Embed
@@ -64,14 +65,17 @@ def has_c2pa(content: bytes) -> bool:
     return False
 
 
-def at_arrival(wanted: AbstractSet[str]) -> "Embed | None":
+def at_arrival(wanted: AbstractSet[str], prompt_input: str | None = "prompt") -> "Embed | None":
     """A function for ``Downloader`` that embeds by the words of ``--embed``; None if they ask for nothing.
+
+    prompt_input: what the model calls the input of prompts.
 
     An image that can't be changed is kept as it was received, with a warning.
     """
     what, force = wanted - {"signed"}, "signed" in wanted
 
     def embed_and_warn(content: bytes, record: Mapping[str, Any]) -> tuple[bytes, str | None]:
+        record = {**record, "inputs": with_prompt(record["inputs"], prompt_input)}
         try:
             embedded = embed(content, record, what, force=force)
         except Signed:

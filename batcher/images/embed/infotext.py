@@ -92,7 +92,8 @@ def _settings(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
         settings["Model"] = model
     for name, given in inputs.items():
         key, value = _label(name), _value(given)
-        if value and name not in _TAKEN and key.lower() not in _RESERVED and len(key) > 1:
+        is_prompt = given == inputs.get("prompt")  # under the model's own name for it
+        if value and not is_prompt and name not in _TAKEN and key.lower() not in _RESERVED and len(key) > 1:
             settings.setdefault(key, value)
     if version := _value(record.get("batcher")):
         settings["Version"] = f"batcher {version}"

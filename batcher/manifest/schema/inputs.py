@@ -55,7 +55,7 @@ class ModelInputs:
         self._renames = self.prompt not in {"prompt", None}
         names = self.schema.inputs if self.schema else [*COMMON, *filter(_can_be_a_name, named)]
         # An input called prompt is hidden where prompts go to another one.
-        shown_names = (self._ours(name) for name in names if name != "prompt" or self.prompt == "prompt")
+        shown_names = (self.our_name(name) for name in names if name != "prompt" or self.prompt == "prompt")
         self.columns = tuple(dict.fromkeys(shown_names))
         self.may_take_files = self.schema is None or bool(self.schema.media_inputs)
         self.warnings: dict[str, None] = {}
@@ -66,7 +66,8 @@ class ModelInputs:
     def __repr__(self) -> str:
         return f"<ModelInputs {', '.join(self.columns)}>"
 
-    def _ours(self, name: str) -> str:
+    def our_name(self, name: str) -> str:
+        """What readers call an input of the model."""
         return "prompt" if name == self.prompt else name
 
     def own_name(self, name: str) -> str:
@@ -122,7 +123,7 @@ class ModelInputs:
 
     def required(self) -> frozenset[str]:
         """Names that must be given; ``prompt`` is one wherever there is an input for it."""
-        must = {self._ours(name) for name in self.schema.required} if self.schema else set()
+        must = {self.our_name(name) for name in self.schema.required} if self.schema else set()
         return frozenset(must | ({"prompt"} if self.prompt is not None else set()))
 
     def wrong(self, name: str, value: Any) -> str | None:

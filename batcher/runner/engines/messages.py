@@ -16,7 +16,8 @@ class Setup:
     """Settings of a worker. run_dir: absolute. bucket: URL that the images go to, None for the run directory.
 
     trust: hosts that files may come from, besides RunComfy's. check: how closely files are checked. embed: metadata to
-    write into files. simulated: whether the images come from the simulator.
+    write into files. simulated: whether the images come from the simulator. prompt_input: what the model calls the
+    input of prompts.
     """
 
     run_dir: str
@@ -25,6 +26,7 @@ class Setup:
     check: CheckDepth
     embed: frozenset[str]
     simulated: bool
+    prompt_input: str | None = "prompt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ async def open_engine(
         tell(Noted(text=words, at=wall()))
     setup = Setup(
         run_dir=str(run_dir.resolve()), bucket=url_of(run_dir), trust=trust, check=settings.check,
-        embed=settings.embed, simulated=simulated,
+        embed=settings.embed, simulated=simulated, prompt_input=state.facts.prompt_input,
     )  # fmt: skip
     async with hire(setup, settings.workers) as crew:
         _note_leftovers(state, there_may_be=True)

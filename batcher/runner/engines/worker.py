@@ -135,7 +135,7 @@ class Worker:
         setup = self._setup
         return Downloader(
             self._place(), trust=Trust(setup.trust), check=setup.check, wall=lambda: time.time() + self._behind,
-            embed=at_arrival(setup.embed) if setup.embed else None,
+            embed=at_arrival(setup.embed, setup.prompt_input),
         )  # fmt: skip
 
     def _place(self) -> Place:

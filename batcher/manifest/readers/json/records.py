@@ -7,7 +7,7 @@ with several images has as many records, one after the other, and is one prompt.
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from batcher.core.suggest import quoted
@@ -87,9 +87,16 @@ class Records(JsonLines):
             what = f"`prompt_id` must be text and `meta` an object, not {described(ident)} and {described(meta)}"
             self._add(line, "prompt_id", what, "give the record as the run wrote it")
             return None
-        own = {name: self._reading.model_inputs.of(name).normal(given) for name, given in value["inputs"].items()}
+        own = {name: self._reading.model_inputs.of(name).normal(given) for name, given in self._inputs(value).items()}
         meta = {**self._reading.carried.meta, **(meta or {})}
         return self._row_of(line, own, own, ident=ident or None, meta=meta)
+
+    def _inputs(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of a record, which has them as they were sent: under the model's own names."""
+        sent: dict[str, Any] = record["inputs"]
+        if "prompt" in sent:
+            return sent
+        return {self._reading.model_inputs.our_name(name): value for name, value in sent.items()}
 
     def _is_of_the_model(self, model: Any, line: int) -> bool:
         wanted = self._reading.model_inputs.model
@@ -103,7 +110,10 @@ class Records(JsonLines):
 
     def _at(self, row: Row, name: str) -> tuple[int, int] | None:
         given = self._reading.carried.places
-        return None if name not in row.raw and name in given else self._find(row.line, name)
+        if name not in row.raw and name in given:
+            return None
+        is_own = name == "prompt" and f'"{name}"' not in self._text
+        return self._find(row.line, self._reading.model_inputs.own_name(name) if is_own else name)
 
 
 def _is_record(value: Any) -> bool:
