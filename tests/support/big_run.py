@@ -1,21 +1,20 @@
 """A run directory with as many finished jobs as wanted, which share a few real pictures."""
 
-import json
-import sqlite3
-from collections.abc import Iterator
 from functools import cache
 from hashlib import blake2b, sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageDraw
 
-from batcher.store import STATE
-from batcher.store.schema import create
+from batcher.core.errors import Cause
+from batcher.core.job import Artifact, Entry, Job
+from batcher.store import StateFile
+from tests.support.state_files import MODEL, a_book
 
 RATIOS = {"16:9": (1408, 768), "1:1": (1024, 1024), "3:4": (896, 1280)}
-MODEL = "google-deepmind/imagen-4/fast/text-to-image"
+MIDNIGHT = 1_795_910_400.0  # 2026-11-29T00:00:00Z
+REFUSED = Cause(kind="content_policy", message="refused by the filter")
 COLOURS = ("#395b64", "#a5c9ca", "#e7f6f2", "#c84b31", "#ecdbba", "#2d4263", "#84a98c", "#52796f")
 
 
@@ -28,68 +27,50 @@ def make_run(
     Returns the keys in order.
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    files = [_picture(folder, ratio, colour, shrink) for ratio in RATIOS for colour in COLOURS]
-    keys = [blake2b(b"%d" % number, digest_size=16).hexdigest() for number in range(jobs)]
-    connection = sqlite3.connect(folder / STATE, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    create(connection)
-    connection.execute("BEGIN")
-    rows = list(_jobs(keys, seeds, states or {}))
-    connection.executemany(
-        "INSERT INTO jobs (key, state, position, model, inputs, copy, prompt_id, meta, source, line, path, name,"
-        " attempts, outcome, request_id, submitted_at, finished_at, cost_usd, cause, message)"
-        f" VALUES ({', '.join('?' * 20)})",
-        rows,
-    )
-    connection.executemany(f"INSERT INTO images VALUES ({', '.join('?' * 12)})", _images(rows, files, seeds))
-    facts = {"price_usd": 0.02, "manifest": "night.yaml", "command": "batcher run night.yaml", "total": jobs}
-    connection.executemany(
-        "INSERT INTO meta VALUES (?, ?)", [(name, json.dumps(value)) for name, value in facts.items()]
-    )
-    connection.execute("COMMIT")
-    connection.close()
-    return keys
+    files = {(ratio, colour): _picture(folder, ratio, colour, shrink) for ratio in RATIOS for colour in COLOURS}
+    asked = [_job(number, seeds) for number in range(jobs)]
+    with a_book(folder) as book:
+        book.note(price_usd=0.02, manifest="night.yaml", command="batcher run night.yaml", total=jobs)
+        entries = book.enlist(*asked)
+        book.do(_end_all, book.state, entries, files, states or {})
+    return [job.key for job in asked]
 
 
-def _jobs(keys: list[str], seeds: int, states: dict[int, str]) -> Iterator[tuple[Any, ...]]:
-    for number, key in enumerate(keys):
-        group, seed = divmod(number, seeds)
-        prompt, ratio = divmod(group, len(RATIOS))
-        inputs = {
-            "prompt": f"Prompt number {prompt}: a lighthouse on a cliff, {COLOURS[prompt % 8]}, at dawn",
-            "aspect_ratio": list(RATIOS)[ratio], "seed": seed,
-        }  # fmt: skip
-        state = states.get(number, "done")
-        begun, done = state != "pending", state == "done"
-        minute = number // 60 % 1440
-        at = f"2026-11-29T{minute // 60:02}:{minute % 60:02}"
-        yield (
-            key, state, number, MODEL, json.dumps(inputs), 1, f"prompt-{prompt}",
-            json.dumps({"category": f"c{prompt % 5}"}), "night.yaml", prompt + 3, f"images/{number}",
-            str(number),
-            int(begun), "saved" if done else "failed" if state == "failed" else None, f"r-{number}" if begun else None,
-            f"{at}:01.000Z" if begun else None, f"{at}:09.500Z" if done else None, 0.02 if done else None,
-            "content_policy" if state == "failed" else None, "refused by the filter" if state == "failed" else None,
-        )  # fmt: skip
+def _job(number: int, seeds: int) -> Job:
+    group, seed = divmod(number, seeds)
+    prompt, ratio = divmod(group, len(RATIOS))
+    text = f"Prompt number {prompt}: a lighthouse on a cliff, {COLOURS[prompt % 8]}, at dawn"
+    return Job(
+        key=blake2b(b"%d" % number, digest_size=16).hexdigest(), model=MODEL, copy=1, prompt_id=f"prompt-{prompt}",
+        inputs={"prompt": text, "aspect_ratio": list(RATIOS)[ratio], "seed": seed},
+        meta={"category": f"c{prompt % 5}"}, source="night.yaml", line=prompt + 3, path=str(number),
+    )  # fmt: skip
 
 
-def _images(rows: list[tuple[Any, ...]], files: list[tuple[Any, ...]], seeds: int) -> Iterator[tuple[Any, ...]]:
-    for number, row in enumerate(rows):
-        if row[1] == "done":
-            shape = number // seeds % len(RATIOS)
-            file, size, digest, width, height = files[shape * len(COLOURS) + number % len(COLOURS)]
-            yield (
-                number + 1, 0, 1, file, size, digest, "image/png", width, height, "2026-11-29T03:00:00.000Z",
-                "http://127.0.0.1/x.png", None,
-            )  # fmt: skip
+def _end_all(
+    state: StateFile, entries: list[Entry], files: dict[tuple[str, str], Artifact], states: dict[int, str]
+) -> None:
+    for number, entry in enumerate(entries):
+        becomes, at = states.get(number, "done"), MIDNIGHT + number // 60 % 1440 * 60 + 1
+        if becomes == "pending":
+            continue
+        running = state.accept(state.claim(entry, at), f"r-{number}", at)
+        if becomes == "failed":
+            state.fail_there(running, REFUSED, None, at + 8.5, again=False)
+        else:
+            ready = state.complete(running, ["http://127.0.0.1/x.png"], 0.02, at + 8.5)
+            state.save(ready, [files[entry.job.inputs["aspect_ratio"], COLOURS[number % len(COLOURS)]]])
 
 
-def _picture(folder: Path, ratio: str, colour: str, shrink: int) -> tuple[Any, ...]:
+def _picture(folder: Path, ratio: str, colour: str, shrink: int) -> Artifact:
     width, height = (side // shrink for side in RATIOS[ratio])
     content = _drawn(width, height, colour)
     file = f"images/{ratio.replace(':', 'x')}-{colour[1:]}.png"
     (folder / file).write_bytes(content)
-    return file, len(content), sha256(content).hexdigest(), width, height
+    return Artifact(
+        file=file, bytes=len(content), sha256=sha256(content).hexdigest(), mime="image/png", width=width, height=height,
+        url="http://127.0.0.1/x.png", output_index=0, output_count=1, downloaded_at=MIDNIGHT + 3 * 3600,
+    )  # fmt: skip
 
 
 @cache
