@@ -116,6 +116,7 @@ def from_python(manifest: Any) -> Memory | None:
 
 
 def is_path(manifest: Any) -> bool:
+    """Whether a manifest is given by its path, URL or ``-`` rather than as rows. Any text is a path."""
     return isinstance(manifest, (str, PathLike))
 
 

@@ -26,7 +26,12 @@ _SIDE = 160  # pixels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfJob:
-    """What an image and a failure have of their job. prompt: "" if the model takes none."""
+    """What an image and a failure have of their job.
+
+    prompt: "" if the model takes none. inputs: as sent. meta: of the manifest, not sent. model: its id. job: the key,
+    32 hex digits. prompt_id: the manifest's, or made from the prompt. request_id: None if it was never submitted, or
+    lost. cost_usd: dollars of the whole job, None if the service did not report it.
+    """
 
     prompt: str
     inputs: Mapping[str, Any]
@@ -47,10 +52,10 @@ class OfJob:
 class Image(OfJob):
     """An image on the disk.
 
-    path: of the file; its sidecar is beside it, with the ending ``.json``. inputs: as sent. meta: of the manifest, not
-    sent. job: the key, 32 hex digits. output_index: from 0, among the images of the job. width, height: pixels.
-    cost_usd: of its job, which may have made several images; None if the service did not report it. pick: ``yes``,
-    ``no`` or None; stars: 0 to 5 or None; tags: texts.
+    path: of the file; its sidecar is beside it, with the ending ``.json``. output_index: from 0, among the images of
+    the job; ``cost_usd`` is of all of them. width, height: pixels; None for a file without. bytes, sha256, mime: of the
+    file, with the metadata that ``--embed`` wrote. warning: what is odd about it; None for nothing, and from
+    ``Run.images``. pick: ``yes``, ``no`` or None; stars: 0 to 5 or None; tags: texts.
 
     >>> image = batcher.open("runs/kite").images()[0]
     >>> image.prompt, image.path.suffix, image.seed
@@ -77,7 +82,8 @@ class Image(OfJob):
 class Failed(OfJob):
     """A job without an image. state: failed, cancelled or in_doubt (it may have been paid for).
 
-    cause: one word, as in ``status`` and ``retry --cause``. message, http_status, code: the service's answer.
+    cause: one word, as in ``status`` and ``retry --cause``. attempts: submits so far. message, http_status, code: the
+    service's answer.
 
     >>> odd = {"prompt": "a kite", "aspect_ratio": "17:9"}
     >>> batcher.run([odd], out="runs/odd", no_schema_check="aspect_ratio", simulate=True).failed
@@ -139,7 +145,10 @@ _ANALYSED = msgspec.json.Decoder(Report)  # at a first use in two threads msgspe
 class Plan:
     """What a run would do. jobs: of the manifest. new: not in the run directory yet. cost_usd: None if unknown.
 
-    against: how the manifest differs from the run directory; None if there is none. facts: all of ``plan --json``.
+    manifest, run: as they are named. model: its id. prompts: rows of the manifest, before axes and ``repeat``.
+    to_submit: jobs that would be paid for. price_usd: dollars an image, None if unknown. axes: number of jobs by value,
+    by axis. against: how the manifest differs from the run directory; None if there is none. warnings: a line each.
+    facts: all of ``plan --json``.
 
     >>> plan = batcher.plan(["a red kite", "a gull"], out="runs/kite", simulate=True)
     >>> plan.jobs, plan.new, plan.cost_usd
@@ -220,11 +229,13 @@ def image_of_view(run_dir: Path, file: str, view: Sample) -> Image:
 
 
 def image_of(run_dir: Path, entry: Entry, artifact: Artifact, prompts: Prompts) -> Image:
+    """One saved file of a job."""
     path = run_dir / artifact.file
     return Image(path=path, **_of_file(artifact), **_of_entry(entry, prompts), warning=artifact.warning)
 
 
 def failed_of(entry: Entry, prompts: Prompts) -> Failed:
+    """A job that ended without an image; its state is the cause if none is recorded."""
     cause = entry.cause or Cause(kind=str(entry.state), message="")
     return Failed(
         **_of_entry(entry, prompts), state=entry.state, attempts=entry.attempts, cause=cause.kind,

@@ -41,6 +41,8 @@ _FUNCTIONS = {"help": "help_command"}  # where a function can't have the name of
 
 
 class Lazy(click.Group):
+    """The group of all commands. It imports the module of a command only when that command is named."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         return list(COMMANDS)
 

@@ -28,7 +28,10 @@ LEAST_FREE = 1_000_000_000  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the answer. state: ok, warn or bad. fix: what to do or type; empty if nothing is wrong."""
+    """One line of the answer. name: what was looked at. state: ok, warn or bad. what: the finding.
+
+    fix: what to do or type; empty if nothing is wrong.
+    """
 
     name: str
     state: str

@@ -32,6 +32,7 @@ def table(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
 
 
 def say_json(facts: Any) -> None:
+    """Print facts as one JSON object, in ASCII where the terminal can't show more. Raises DiskError."""
     plain = not _encoding().lower().startswith("utf")
     _print(_UNSAFE.sub(_escape, json.dumps(facts, indent=2, ensure_ascii=plain)))
 

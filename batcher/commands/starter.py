@@ -16,7 +16,11 @@ MOST_CHOICES = 20
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input. key: in a manifest. name: the model's own. words: type, range, choices, default, in one line."""
+    """One input. key: in a manifest. name: the model's own. words: type, range, choices, default, in one line.
+
+    kind: its type, in words. required: whether the model needs it. media: whether it takes URLs of files. choices: all
+    values, empty for any. low, high: of a number, None for no bound. default: None for none.
+    """
 
     key: str
     name: str

@@ -37,7 +37,10 @@ def one_line(text: str) -> str:
 
 
 class Captions(FileTarget):
-    """The ``captions`` target: an image and a text file for each sample."""
+    """The ``captions`` target: an image and a text file for each sample.
+
+    order, selection: as of ``Target``.
+    """
 
     has_columns = False
 

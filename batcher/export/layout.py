@@ -38,7 +38,10 @@ _CUTS = (_LONGEST, 200, 120, 60)  # bytes that each text in a name is cut to, un
 
 
 class LayoutTarget(FileTarget):
-    """The ``layout`` target. layout: the benchmark's, or one made from the template."""
+    """The ``layout`` target. layout: the benchmark's, or one made from the template.
+
+    order, selection: as of ``Target``. Raises UsageError for a template that leads out of the folder.
+    """
 
     has_columns = False
 

@@ -27,7 +27,8 @@ _scan: Callable[[str, int], Any] = make_scanner(json.JSONDecoder())  # type: ign
 class Sample(NamedTuple):
     """An image of a finished job.
 
-    inputs: as sent. shown: the same, with the prompt also under the name ``prompt``.
+    inputs: as sent. shown: the same, with the prompt also under the name ``prompt``. meta: of the manifest, empty if it
+    has none.
     chosen: what ``vars`` and ``repeat`` chose. verdict: None if there is none, or it is on earlier content.
     split, name, extension: set by an export: its split; its file name, safe for every reader, without extension; the
     extension of the file to be written.
@@ -86,7 +87,11 @@ class Sample(NamedTuple):
 
 
 class Matching:
-    """The images of a run that ``where`` matches. picks: the verdicts of the run."""
+    """The images of a run that ``where`` matches.
+
+    run_dir: of the verdicts and measures. connection: to its state file; the caller closes it. picks: the verdicts of
+    the run, as they were when this was made.
+    """
 
     def __init__(self, run_dir: Path, connection: sqlite3.Connection, where: Filter) -> None:
         self._connection = connection

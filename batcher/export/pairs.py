@@ -37,7 +37,10 @@ Pair = tuple[Sample, Sample]  # picked, rejected
 
 
 class Pairs(ShardTarget):
-    """The ``pairs`` target. ``images`` counts pairs here."""
+    """The ``pairs`` target. ``images`` counts pairs here.
+
+    order, selection: as of ``Target``. Raises UsageError if pyarrow is not installed.
+    """
 
     extension = "parquet"
     has_columns = False

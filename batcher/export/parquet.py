@@ -18,7 +18,10 @@ from batcher.export.target import Advance
 
 
 class Parquet(ShardTarget):
-    """The ``parquet`` target. With ``--no-pictures`` a column ``file`` replaces the images."""
+    """The ``parquet`` target. With ``--no-pictures`` a column ``file`` replaces the images.
+
+    order, selection: as of ``Target``. Raises UsageError if pyarrow is not installed.
+    """
 
     extension = "parquet"
 

@@ -203,7 +203,9 @@ class Selection:
 
 
 class _Home(NamedTuple):
-    """A run directory with images. is_bucket: whether they are in a bucket, and the directory has a cache of them."""
+    """A run directory with images. folders: keeps paths inside of it. is_bucket: whether the images are in a bucket,
+    and the directory has a cache of them.
+    """
 
     run: Path
     folders: Folders

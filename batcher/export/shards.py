@@ -17,7 +17,7 @@ from batcher.export.target import Advance, Target
 
 
 class Row(NamedTuple):
-    """A row of a shard: one image or more, and the columns by name."""
+    """A row of a shard. samples: one image or more. values: the columns, by name."""
 
     samples: tuple[Sample, ...]
     values: dict[str, Any]
@@ -28,7 +28,9 @@ class Row(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """A shard as the index lists it. samples: number of rows. bytes: size of its images as delivered."""
+    """A shard as the index lists it. name: relative to the folder. samples: number of rows. bytes: size of its images
+    as delivered.
+    """
 
     name: str
     samples: int

@@ -135,7 +135,10 @@ class Target(ABC):
 
 
 class FileTarget(Target):
-    """A target with one or more files for each image, whose names are checked before anything is written."""
+    """A target with one or more files for each image, whose names are checked before anything is written.
+
+    order, selection: as of ``Target``.
+    """
 
     def __init__(self, order: Order, selection: Selection) -> None:
         super().__init__(order, selection)

@@ -25,7 +25,7 @@ _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
 class WebDataset(ShardTarget):
-    """The ``webdataset`` target."""
+    """The ``webdataset`` target. order, selection: as of ``Target``."""
 
     extension = "tar"
 

@@ -17,7 +17,10 @@ from batcher.core.tally import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunNamed:
-    """The run directory is known. Sent before the manifest is read, so before ``RunBegan``, which may never be sent."""
+    """The run directory is known. Sent before the manifest is read, so before ``RunBegan``, which may never be sent.
+
+    at: Unix seconds, as in all events.
+    """
 
     run_dir: Path
     at: float
@@ -25,9 +28,10 @@ class RunNamed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunBegan:
-    """total: jobs of the manifest, or those within ``--limit``. at: Unix seconds, as in all events.
+    """The run begins to work. manifest: as named. model: the model id. simulated: whether by the simulator.
 
-    price_usd: of one image. budget_usd: the most that may be spent. None if there is none.
+    total: jobs of the manifest, or those within ``--limit``. at: Unix seconds. price_usd: of one image. budget_usd: the
+    most that may be spent. None if there is none.
     """
 
     run_dir: Path
@@ -41,7 +45,9 @@ class RunBegan:
 
 
 class JobMoved(msgspec.Struct, frozen=True, kw_only=True):
-    """A job changed its state from ``before`` to ``entry.state``. artifacts: its files, once it is done."""
+    """A job changed its state from ``before`` to ``entry.state``. artifacts: its files, once it is done. at: Unix
+    seconds.
+    """
 
     entry: Entry
     before: State
@@ -51,7 +57,7 @@ class JobMoved(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked:
-    """Progress of the run; sent four times a second."""
+    """Progress of the run; sent four times a second. snapshot: of the moment ``at``, in Unix seconds."""
 
     snapshot: Snapshot
     at: float
@@ -61,7 +67,7 @@ class Ticked:
 class CameBack:
     """A submit cost nothing: the service refused it (rate, token, balance), or it was never sent.
 
-    entry: the job as submitted; it is pending again. why: in words.
+    entry: the job as submitted; it is pending again. refused: False if it was never sent. why: in words.
     """
 
     entry: Entry
@@ -76,6 +82,7 @@ class Steered:
 
     changes: new values by name; "none" means the value in the command.
     paused: True if this paused the run, False if it resumed it, None if neither.
+    reason: as given with ``tune``, "" for none. at: Unix seconds.
     """
 
     changes: Mapping[str, Any]
@@ -86,7 +93,9 @@ class Steered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """A message for a person, such as a warning. name: name of the event in a log."""
+    """A message for a person, such as a warning. text: one line or more, safe to print. name: name of the event in a
+    log.
+    """
 
     text: str
     at: float
@@ -95,7 +104,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerMoved:
-    """A worker of ``--engine ray`` started or was lost. orders: its jobs, which other workers get now."""
+    """A worker of ``--engine ray`` started (``at_work``) or was lost. orders: its jobs, which other workers get now."""
 
     worker: str
     at_work: bool

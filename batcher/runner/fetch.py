@@ -16,7 +16,9 @@ class TooLate(Exception):
 
 
 class Turn:
-    """Waits for a slot of ``--downloads``. Raises TooLate."""
+    """Waits for a slot of ``--downloads``, and gives it back. Raises TooLate. context: of the run, whose slots these
+    are.
+    """
 
     def __init__(self, context: RunContext) -> None:
         self._downloads, self._leave, self._tally = context.flow.downloads, context.stop.leave, context.tally
@@ -34,7 +36,7 @@ class Turn:
 
 
 class Fetcher:
-    """The downloads of one run."""
+    """The downloads of one run. context: its parts. trying: jobs in this step now."""
 
     def __init__(self, context: RunContext) -> None:
         self._engine, self._table, self._health = context.engine, context.table, context.health

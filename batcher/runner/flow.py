@@ -11,10 +11,15 @@ from batcher.runner.stop import Stop, pause
 
 
 class Flow:
-    """submits: their pace. calls: of all calls (``--api-rate``). reads: of status and result, limited only by their own
+    """How fast a run may go. Its paces and slots are changed by ``tune`` while it goes.
+
+    submits: their pace. calls: of all calls (``--api-rate``). reads: of status and result, limited only by their own
     refusals. slots: for jobs at the service. downloads: for downloads at once. going: cleared while the run is paused.
-    waits: what limits the speed. in_air: submits without an answer. left_at: when submits left, by job id, on the
-    clock of ``now``.
+    waits: what limits the speed. in_air: submits without an answer. left_at: when submits left, by job id, on the clock
+    of ``now``.
+
+    settings: the paces and slots to begin with; ``downloads`` instead of its own: the engine may want more. stop: a
+    wait for a turn ends with the run.
     """
 
     def __init__(self, settings: Settings, downloads: int, clock: Clock, stop: Stop) -> None:

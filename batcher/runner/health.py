@@ -21,8 +21,13 @@ NOTEWORTHY = 10.0  # seconds without an answer before progress shows it
 
 
 class Health:
-    """base_url: of the service. patient: whether to wait for the end of an outage; False for a repair, because a person
-    waits for it. no_catalogue: answer to the catalogue request if it failed, until a submit is accepted.
+    """What a run knows about its service.
+
+    patient: whether to wait for the end of an outage; False for a repair, because a person waits for it. no_catalogue:
+    answer to the catalogue request if it failed, until a submit is accepted.
+
+    settings: of the failure limit. clock: of all times here. stop: where the end of the run is requested. tally: gets
+    the notes for the progress. table: told of a machine that fails. base_url: of the service, for messages.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ _SEVERAL = 2  # number of files of a job; every number above one gives the same 
 
 
 class ImagesOnDisk:
-    """The images in one run directory."""
+    """The images in one run directory: what is there is not paid for again. context: of the run."""
 
     def __init__(self, context: RunContext) -> None:
         self._table, self._tally, self._budget = context.table, context.tally, context.money.budget

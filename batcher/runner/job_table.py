@@ -11,9 +11,11 @@ from batcher.store.machine import may_have_lost
 
 
 class JobTable:
-    """queue: writes to the state file. reader: a read-only connection to it, for the event loop's thread. ballast: disk
-    space for the last writes on a full disk. rescue: request ids that are not in the state file yet. files: by job id,
-    of jobs just saved that still have a task.
+    """The state file as a run uses it.
+
+    queue: writes to the state file. reader: a read-only connection to it, for the event loop's thread. ballast: disk
+    space for the last writes on a full disk. stop: where the end is requested when the disk fails. rescue: request ids
+    that are not in the state file yet. files: by job id, of jobs just saved that still have a task.
     """
 
     def __init__(self, queue: CommitQueue, reader: sqlite3.Connection, ballast: Ballast, stop: Stop) -> None:

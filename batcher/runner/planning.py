@@ -94,7 +94,7 @@ def _in_the_way(error: AccountError | ServiceError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A group of the manifest, or all of it, with the states of its jobs."""
+    """A group of the manifest, or all of it. share: its counts. stand: the states of its jobs in the run directory."""
 
     share: Share
     stand: Stand

@@ -29,11 +29,15 @@ SHORT_BAR = 5
 
 
 class Says(Protocol):
+    """Something that prints messages for a person."""
+
     def say(self, text: str) -> None:
         """Print one message that must not be missed."""
 
 
 class Progress(Says, Protocol):
+    """What shows a run, or a long step, on standard error. It never raises, even if the terminal is gone."""
+
     def show(self, snapshot: Snapshot) -> None:
         """Show the snapshot, if it is time to. Called often; cheap."""
 
@@ -129,7 +133,7 @@ def as_observer(progress: Progress) -> Observer:
 
 
 class Silent:
-    """Prints only messages that must not be missed."""
+    """Prints only messages that must not be missed. stream: it is not closed here."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -155,7 +159,10 @@ class Silent:
 
 
 class Lines(Silent):
-    """A line at the start, every ten seconds, when the service stops or resumes answering, and at the end."""
+    """A line at the start, every ten seconds, when the service stops or resumes answering, and at the end.
+
+    stream: as of ``Silent``. clock: gives the time of day at the beginning of a line.
+    """
 
     def __init__(self, stream: TextIO, clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")) -> None:
         super().__init__(stream)
@@ -181,7 +188,10 @@ class Lines(Silent):
 
 
 class JsonLines(Silent):
-    """One JSON object a line: ``{"event": "progress", ...}`` every second, ``note`` for messages, ``end`` at last."""
+    """One JSON object a line: ``{"event": "progress", ...}`` every second, ``note`` for messages, ``end`` at last.
+
+    stream: as of ``Silent``.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -204,7 +214,10 @@ class JsonLines(Silent):
 
 
 class Bar(Silent):
-    """A tqdm bar. The pace and the time left are ours: tqdm would count what earlier processes did."""
+    """A tqdm bar. The pace and the time left are ours: tqdm would count what earlier processes did.
+
+    stream: as of ``Silent``.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)

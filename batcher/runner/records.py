@@ -70,6 +70,7 @@ def refresh(run_dir: Path) -> bool:
 
 
 def are_fresh(state: StateFile) -> bool:
+    """Whether tables and verdicts are as they were when the tables were last written, by size and time."""
     return state.facts.tables == _looks(state.path.parent, *_ALL)
 
 

@@ -20,7 +20,11 @@ from batcher.store.money import Money, money_by_state
 
 
 class CauseCount(Struct, frozen=True, kw_only=True):
-    """Jobs that failed or are in doubt for one cause. example: the prompt id of one of them."""
+    """Jobs that failed or are in doubt for one cause.
+
+    state: of the jobs. cause: one word, as in ``Cause.kind``; message: of that cause. count: of jobs. example: the
+    prompt id of one of them.
+    """
 
     state: str
     cause: str
@@ -31,6 +35,10 @@ class CauseCount(Struct, frozen=True, kw_only=True):
 
 class Standing(Struct, frozen=True, kw_only=True):
     """Jobs, files and money by state: the part that report and ``status`` have in common.
+
+    run: the run directory, as named. total: jobs of the manifest. done, failed, cancelled, in_doubt, pending: of these;
+    at_service, to_download: of the pending ones. images, bytes: files on record and their size. submits_total: of all
+    starts.
 
     Money: dollars over the life of the run directory, None if unknown. cost_usd: spent and reserved.
     spent_usd: for submits that ended or are in doubt. reserved_usd: for those at the service. unclear_usd: for those
@@ -86,10 +94,11 @@ class Report(Standing, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Facts that only the process has. total: jobs of the manifest. limited: whether ``--limit`` left jobs out.
+    """Facts that only the process has.
 
-    seconds: run time of this process. ended: Unix seconds. asked: requested submits per second. command: as typed.
-    price: dollars an image. None: unknown.
+    run_dir: as named. total: jobs of the manifest. limited: whether ``--limit`` left jobs out. tally: counts of this
+    process. seconds: run time of this process. ended: Unix seconds. simulated: whether by the simulator. asked:
+    requested submits per second, None for no rate. command: as typed. price: dollars an image, None if unknown.
     """
 
     run_dir: Path
@@ -113,6 +122,7 @@ def exit_code(counts: Counts, stop: Stop | None, *, limited: bool = False) -> in
 
 
 def build(connection: sqlite3.Connection, facts: Facts, stop: Stop) -> Report:
+    """The report of a run that has ended. connection: to its state file. stop: the reason, if it ended early."""
     counts, recorded, tally = reading.counts(connection, facts.total), read_facts(connection), facts.tally
     rate = tally.submit_rate if facts.asked is None else min(tally.submit_rate, facts.asked)  # of a short run: jitter
     now = asdict(standing(connection, counts, facts.price, str(facts.run_dir)))

@@ -54,6 +54,7 @@ def hold(run_dir: Path) -> Iterator[None]:
 
 
 def some_room(run_dir: Path) -> None:
+    """Raises DiskError if a run could not even begin there: fewer than ``LEAST_FREE`` bytes are free."""
     free = shutil.disk_usage(run_dir).free
     if free < LEAST_FREE:
         raise DiskError(

@@ -31,9 +31,11 @@ SIMULATOR = "simulator"  # recorded name of the embedded simulator
 class Options:
     """The command line, unparsed. manifest: a path, URL, or ``-``. out: the run directory. flags: run options by name.
 
-    overrides: of the manifest. trust_hosts: hosts that files may come from. shard: the part of the manifest to run.
-    images: URL of a bucket for images. media: URL for uploads of input files. continue_copy: continue with a state file
-    that may be an old copy. command: the whole command line, to be pasted.
+    overrides: of the manifest. token_file: path, None for the usual places. base_url: of the service, None for
+    RunComfy. simulate: whether to use the embedded simulator, which excludes ``base_url``. trust_hosts: hosts that
+    files may come from. shard: the part of the manifest to run. images: URL of a bucket for images. media: URL for
+    uploads of input files. continue_copy: continue with a state file that may be an old copy. command: the whole
+    command line, to be pasted.
     """
 
     manifest: str

@@ -78,10 +78,12 @@ def grace(settings: Settings) -> float:
 
 
 def of_account(error: AccountError) -> Reason:
+    """Why a run ends after an error of its account: the balance is gone, or the token was refused."""
     return Reason.BALANCE if isinstance(error, BalanceGone) else Reason.ACCOUNT
 
 
 def of_disk(error: DiskError) -> Reason:
+    """Why a run ends after an error of its disk: another batcher took it over, or the disk can't take more."""
     return Reason.TAKEN if isinstance(error, TakenOver) else Reason.DISK
 
 

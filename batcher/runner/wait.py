@@ -32,7 +32,7 @@ class Trouble:
 
 
 class Waiter:
-    """The polls of one run."""
+    """The polls of one run. context: its parts. planner: learns the run times of its jobs."""
 
     def __init__(self, context: RunContext) -> None:
         self.context = context

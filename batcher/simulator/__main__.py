@@ -17,6 +17,7 @@ from batcher.simulator.profile import Profile, ProfileError
 
 
 def main() -> int:
+    """Serves until it is stopped, and prints one line of JSON once it listens. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m batcher.simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")

@@ -31,7 +31,11 @@ _STATUS_WORDS = {524: "A timeout occurred"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """status: of HTTP. body: JSON data, or text that is sent as HTML ("" for an empty body)."""
+    """An answer of the service.
+
+    status: of HTTP. body: JSON data, or text that is sent as HTML ("" for an empty body). headers: beside the usual
+    ones.
+    """
 
     status: int
     body: Mapping[str, Any] | str

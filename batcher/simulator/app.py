@@ -28,7 +28,7 @@ _METHODS = {"status": "GET", "result": "GET", "cancel": "POST"}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a simulator listens. base_url: the root of the API, as clients want it."""
+    """Where a simulator listens. host: an address, port: never 0. base_url: the root of the API, as clients want it."""
 
     host: str
     port: int

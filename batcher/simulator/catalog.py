@@ -62,6 +62,7 @@ def _bound(query: Mapping[str, str], name: str, default: int, least: int, most: 
 
 
 def categories() -> list[str]:
+    """The categories of all models, each once, by name."""
     return sorted({category for model in MODELS.values() for category in model["categories"]})
 
 
@@ -158,6 +159,7 @@ def is_here(url: Any) -> bool:
 
 
 def unreachable(name: str, url: str, why: str) -> dict[str, Any]:
+    """The entry of a 422 for an input whose file could not be fetched. why: in words."""
     return _complaint("url_unreachable", ["input", name], f"The file could not be fetched: {why}", url)
 
 

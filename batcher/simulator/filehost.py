@@ -24,6 +24,11 @@ def file_bytes(inputs: Mapping[str, Any], index: int = 0, *, model: str = IMAGEN
 
 
 async def serve_file(simulator: Simulator, request: web.BaseRequest, origin: str) -> web.StreamResponse:
+    """Answers a request for a file: its bytes, 403 for an expired link, 404 for an unknown one, or a fault of the
+    profile.
+
+    Counts the request, and a token that came with it. origin: of this server, for redirects.
+    """
     if "Authorization" in request.headers:
         simulator.leaked()
     path = request.raw_path.partition("?")[0]

@@ -17,6 +17,8 @@ from batcher.simulator.chance import fingerprint
 
 
 class State(StrEnum):
+    """The state of a request. The words in answers are those of the profile."""
+
     QUEUED = "queued"
     RUNNING = "running"
     FINISHED = "finished"
@@ -28,10 +30,12 @@ class State(StrEnum):
 class Request:
     """One accepted submit.
 
-    number: from 1, in the order of acceptance. accepted, started, finished: times. wait: seconds that it queues at
-    least. run: seconds that it takes once it runs. outcome: a key of ``faults.OUTCOMES``, "" for success.
+    number: from 1, in the order of acceptance. id: the request id, a UUID. accepted, started, finished: times. wait:
+        seconds that it queues at least. run: seconds that it takes once it runs. outcome: a key of ``faults.OUTCOMES``,
+        "" for success.
     cost: US dollars that it was charged, None for nothing. reads: of status and result so far. ended_reads: of the
-    result since it ended. fingerprint: of model and inputs.
+        result since it ended. fingerprint: of model and inputs.
+    state: as of the last look at the clock.
     """
 
     number: int

@@ -15,7 +15,7 @@ EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "wav": "wav", "mp4": 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """index: of the output, from 0.
+    """A link to a file. request_id: of its request. index: of the output, from 0.
 
     issued: Unix milliseconds, 0 for links that do not expire. form: such as ``png``.
     """

@@ -72,7 +72,11 @@ _SEEDREAM_SCHEMA = _schema(
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A model. form: of its files if they are no images: ``mp4`` or ``wav``. unit: what its price is for."""
+    """A model of the catalogue.
+
+    model_id: ``vendor/name/.../task``. name, description: for people. category: its task. schema: JSON Schema of its
+    inputs. form: of its files if they are no images: ``mp4`` or ``wav``. unit: what its price is for.
+    """
 
     model_id: str
     name: str

@@ -29,13 +29,16 @@ class ProfileError(ValueError):
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the service behaves. Times are in seconds, money in US dollars.
 
+    seed: of all that is drawn: the same profile and calls give the same answers.
     Speed: latency: of a job once it runs. queue: time before that. slots: jobs that run at once (None: all).
-    Limits: accepted submits a second, and calls of any kind a second (None: no limit); see ``latency.Gate``.
-    Money: a job is charged when it starts to run; failed ones only with charge_failed. balance: None for no limit.
-        cost_late: the first N reads of a finished result have no cost. costs: the costs in results, in the order of the
-        submits and then from the beginning: an amount is charged, anything else is only shown, null is left out.
+    Limits: rate_limit: accepted submits a second; call_rate_limit: calls of any kind a second (None: no limit).
+        rate_burst, rate_shape: see ``latency.Gate``. retry_after, call_retry_after: that header of refusals.
+    Money: price: of one unit. A job is charged when it starts to run; failed ones only with charge_failed.
+        balance: None for no limit. cost_late: the first N reads of a finished result have no cost. costs: the costs in
+        results, in the order of the submits and then from the beginning: an amount is charged, anything else is only
+        shown, null is left out.
     Account: tokens: that are accepted (None: any).
-    Words: names of states in answers.
+    Words: queued_word, running_word, success_word: names of states in answers.
     Output: output_shape: of ``output`` in results. image_bytes: files are padded to this size.
     Oddities: fresh_404: the first N reads of an id answer 404. lagging_result: the first N result reads of a finished
         job say that it is running. unfinished_result: HTTP status of the result of an unfinished job, or 400005 for
@@ -43,6 +46,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         be left out. data_uris: files may be ``data:`` URIs, as the partner nodes send them. submit_status: HTTP status
         of an accepted submit; 202 has a status beside the id. link_lifetime: seconds until links expire. echo: results
         repeat the inputs.
+    Faults: faults: what goes wrong, for which share of the calls.
     """
 
     seed: int = 1

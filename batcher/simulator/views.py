@@ -17,11 +17,13 @@ _ERRORS: Mapping[str, Any] = {
 
 
 def submitted(request: Request, origin: str, status: int = 200) -> Answer:
+    """The answer to an accepted submit. status: of HTTP. origin: of this server, for the URLs."""
     body = {"request_id": request.id, **_urls(request, origin), "cancel_url": _url(request, origin, "cancel")}
     return Answer(status, body | {"status": "in_queue"} if status == 202 else body)
 
 
 def status(simulator: Simulator, request: Request, origin: str) -> Answer:
+    """The answer of the status endpoint. Counts as a read."""
     _count_read(simulator, request)
     body: dict[str, Any] = {"request_id": request.id, "status": _word(simulator, request)}
     if request.state is State.QUEUED:
@@ -30,6 +32,10 @@ def status(simulator: Simulator, request: Request, origin: str) -> Answer:
 
 
 def result(simulator: Simulator, request: Request, origin: str, *, include_cost: bool) -> Answer:
+    """The answer of the result endpoint. Counts as a read. Raises Refusal if the profile refuses an unfinished result.
+
+    include_cost: whether the call asked for the cost.
+    """
     _count_read(simulator, request)
     profile = simulator.profile
     if not request.ended and profile.unfinished_result is not None:
@@ -48,6 +54,7 @@ def result(simulator: Simulator, request: Request, origin: str, *, include_cost:
 
 
 def cancelled(simulator: Simulator, request: Request) -> Answer:
+    """Cancels the request if it is still queued. 202 in any case: ``outcome`` says whether it is cancelled now."""
     done = simulator.cancel(request)
     outcome = "cancelled" if done else "not_cancellable"
     return Answer(202, {"request_id": request.id, "status": _word(simulator, request), "outcome": outcome})

@@ -16,6 +16,7 @@ _PAGES = {"html_200": HTML.format("Just a moment..."), "empty_200": "", "empty":
 
 
 def reply(answer: Answer) -> web.Response:
+    """An answer as aiohttp sends it, with the mark of the simulator."""
     body, kind = encoded(answer)
     return web.Response(status=answer.status, body=body, content_type=kind, headers={**MARK, **answer.headers})
 

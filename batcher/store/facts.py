@@ -25,9 +25,8 @@ class Live:
     """The last snapshot of a run in progress, for ``batcher status``.
 
     rate, eta, eta_model, in_flight, note, limited_by, limited_for, asked, pace, in_flight_cap: as in
-        ``core.tally.Snapshot``.
-    slots: jobs that may be at the service. workers: of ``--engine ray``, in words. budget: dollars. refused: calls
-        refused for their rate. at: Unix seconds.
+    ``core.tally.Snapshot``. slots: jobs that may be at the service. workers: of ``--engine ray``, in words. budget:
+    dollars. refused: calls refused for their rate. at: Unix seconds.
     """
 
     rate: float | None = None
@@ -69,8 +68,7 @@ class Generation:
     """Identifies the last run, to detect copies.
 
     id: drawn for that run. number: one more for each run. path: where it was made. place: inode of that folder, and the
-        machine.
-    file: inode of the state file, 0 if unknown. settled: nothing was left to do at its end. at: Unix seconds.
+    machine. file: inode of the state file, 0 if unknown. settled: nothing was left to do at its end. at: Unix seconds.
     """
 
     id: str

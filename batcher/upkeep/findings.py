@@ -62,6 +62,7 @@ class Fix(StrEnum):
 class Finding:
     """One thing that is wrong.
 
+    kind: what is wrong, as a word. message: the same for a person, one line.
     file: relative to the run directory, ``/`` between parts. job: its key, None if no job is concerned.
     fix: of an image, FREE holds as long as the service still has it.
     price_usd: what the job costs if it must be submitted again; None if unknown, or if a fix never costs money.

@@ -27,7 +27,7 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is refused. status: of the HTTP response."""
+    """Why a request is refused. status: of the HTTP response. why: its body, one line."""
 
     status: int
     why: str

@@ -28,7 +28,11 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """What to listen on. port: None for PORT, or any other port if it is taken. browser: whether to open a browser."""
+    """What to listen on.
+
+    host: name or address; beyond loopback the token is needed. port: None for PORT, or any other port if it is taken.
+    browser: whether to open a browser.
+    """
 
     host: str = "127.0.0.1"
     port: int | None = None

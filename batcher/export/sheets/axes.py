@@ -49,10 +49,12 @@ def values_of(job: Job, names: Sequence[str | None], counts: Counter[str]) -> li
 
 
 def prompt_key(job: Job) -> int:
+    """A number for the prompt of a job, the same for the same prompt in this process."""
     return hash(canonical_json(job.inputs.get("prompt")))
 
 
 def label_of(value: Any) -> str:
+    """A value as a label: one line of at most 2,000 characters."""
     if value is None:
         return NOT_SET
     return one_line(value if isinstance(value, str) else canonical_json(value), 2_000) or "(empty)"
@@ -71,6 +73,7 @@ def in_order(values: Iterable[Any]) -> list[Any]:
 class Seen:
     """The values that the jobs of a selection have.
 
+    jobs: their number.
     names: all names of axes.
     chosen: the values of each name of ``vars``, of the first few thousand jobs.
     of_prompt: the number of jobs of each prompt, by ``prompt_key``.

@@ -106,7 +106,10 @@ def _nothing_to_draw(run_dir: Path, wanted: Wanted) -> UsageError:
 
 
 class _Target:
-    """Where pages are written. sheets: the number of sheets to come. Raises UsageError where they have no place."""
+    """Where pages are written. Raises UsageError where they have no place.
+
+    run_dir: the default place is below it. wanted: the options. sheets: the number of sheets to come.
+    """
 
     def __init__(self, run_dir: Path, wanted: Wanted, sheets: int) -> None:
         out = wanted.out or run_dir / FOLDER

@@ -42,7 +42,8 @@ class Tile(NamedTuple):
 class Sheet:
     """rows, cols: labels, in order; without an axis for rows there is one row, without a label.
 
-    name: of its files. facts: for the report. cells: tiles by row and column. axes: names for rows and columns.
+    title: above the table. name: of its files. facts: for the report. cells: tiles by row and column, from 0. jobs:
+    their number. axes: names for rows and columns.
     """
 
     title: str
@@ -70,7 +71,11 @@ class Sheet:
 
 @dataclass(slots=True)
 class Group:
-    """The jobs of a sheet. per: its values of ``plan.per``. jobs: values on the two axes, by the id of the job."""
+    """The jobs of a sheet.
+
+    per: its values of ``plan.per``. name: of the files of its sheet, "" to make it from ``per``. jobs: values on the
+    two axes, by the id of the job.
+    """
 
     plan: Plan
     per: list[Any]

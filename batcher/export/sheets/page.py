@@ -30,7 +30,10 @@ _SIGNS = {"failed": "✕", "unreadable": "✕", "no file": "✕", "in doubt": "?
 
 
 class Painter:
-    """Draws the pages of a run. unreadable: number of recorded images that could not be shown so far."""
+    """Draws the pages of a run. unreadable: number of recorded images that could not be shown so far.
+
+    run_dir: of the images. writer: sets the texts.
+    """
 
     def __init__(self, run_dir: Path, writer: Writer) -> None:
         self._run_dir, self._writer = run_dir, writer

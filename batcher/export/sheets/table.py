@@ -41,7 +41,7 @@ class Style:
 
 
 class Spot(NamedTuple):
-    """The place of a tile."""
+    """The place of a tile: x, y of its top left corner, width, height; in pixels."""
 
     tile: Tile
     x: int
@@ -51,7 +51,7 @@ class Spot(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A text in its place. dim: in a paler colour."""
+    """A text in its place. block: its lines. x, y: its top left corner in pixels. dim: in a paler colour."""
 
     block: Block
     x: int
@@ -61,7 +61,7 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The contents of one cell of the table, placed from its top left corner."""
+    """The contents of one cell: spots and texts, placed from its top left corner. width, height: pixels."""
 
     width: int
     height: int
@@ -71,7 +71,11 @@ class Box:
 
 @dataclass(slots=True)
 class Page:
-    """empty: cells for which the run has no job, as x, y, width and height."""
+    """One image to be drawn. Lengths are in pixels, places from its top left corner.
+
+    number: from 1, of ``pages`` of the sheet. texts, spots: what is drawn. empty: cells for which the run has no job,
+    as x, y, width and height.
+    """
 
     width: int
     number: int

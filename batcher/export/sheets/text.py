@@ -39,7 +39,9 @@ _LANGUAGES = {
 
 
 class Type(NamedTuple):
-    """How a text is set. px: size of the font in pixels."""
+    """How a text is set. px: size of the font in pixels. direction: ltr or rtl. language: a tag, None if the letters do
+    not say.
+    """
 
     font: Path
     px: int
@@ -56,7 +58,8 @@ class Type(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines to be drawn. width: of the longest line. room: in which they are aligned, at least that wide; in pixels.
+    """Lines to be drawn. lines: their texts. type: how they are set. width: of the longest line. room: in which they
+    are aligned, at least that wide; in pixels.
 
     align: left, centre or right.
     """
@@ -82,12 +85,13 @@ class Block:
 
 
 def line_height(px: int) -> int:
+    """Pixels from one baseline to the next, for a font of ``px`` pixels."""
     return round(1.42 * px)
 
 
 class Writer:
-    """Sets texts. missing: by the name of each script that no font here has, a letter of it. unshaped: whether a text
-    needed Raqm, which is not there.
+    """Sets texts. faces: the fonts. missing: by the name of each script that no font here has, a letter of it.
+    unshaped: whether a text needed Raqm, which is not there.
     """
 
     def __init__(self, faces: Faces) -> None:

@@ -28,7 +28,10 @@ class Engine(Protocol):
 
 
 class Local:
-    """Downloads in this process. simulated: whether the images come from the simulator."""
+    """Downloads in this process.
+
+    downloader: open for as long as this is used. simulated: whether the images come from the simulator.
+    """
 
     workers: list[str] = []  # noqa: RUF012  never changed
 

@@ -31,8 +31,9 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
-    """A worker introduces itself. identity: of its process, a new one after each restart. batcher, python: versions.
+    """A worker introduces itself.
 
+    identity: of its process, a new one after each restart. host, pid: where that process is. batcher, python: versions.
     clock: Unix seconds on the worker's machine. problem: why it can't work, empty if it can. no_room: the problem is
     the disk.
     """
@@ -49,8 +50,8 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A job to fetch. moment: Unix seconds, the time of the download in sidecars, so that a repetition writes the same
-    bytes. giving: a new number each time that the order is given to a worker.
+    """A job to fetch. entry: READY. moment: Unix seconds, the time of the download in sidecars, so that a repetition
+    writes the same bytes. giving: a new number each time that the order is given to a worker.
     """
 
     entry: Entry
@@ -68,7 +69,7 @@ class Outcome:
 
 
 class WorkerLost(Exception):
-    """A call was not answered; it may have been carried out. for_good: the worker will not be replaced."""
+    """A call was not answered; it may have been carried out. why: in words. for_good: it will not be replaced."""
 
     def __init__(self, why: str, *, for_good: bool = False) -> None:
         super().__init__(why)
@@ -90,8 +91,10 @@ class Crew(Protocol):
 
 
 def packed(message: Any) -> bytes:
+    """A message as bytes, for the cluster's own channels."""
     return pickle.dumps(message, protocol=5)
 
 
 def unpacked(data: bytes) -> Any:
+    """The message in bytes of ``packed``. Only for bytes from our own processes: unpickling can run code."""
     return pickle.loads(data)  # noqa: S301  from our own processes, over the cluster's own channels

@@ -43,7 +43,10 @@ def boot_id() -> str:
 
 
 class Departures:
-    """The journal, open for one run. A submit leaves only after its line was written."""
+    """The journal, open for one run. A submit leaves only after its line was written.
+
+    run_dir: the journal is in it; an earlier one is continued. Raises OSError.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / JOURNAL
@@ -92,8 +95,8 @@ def _file_id(facts: os.stat_result) -> list[int]:
 class Attempt(msgspec.Struct, frozen=True):
     """One submit of a job in the journal. here: written since this start of the machine, so no line about it is lost.
 
-    left: Unix seconds when it left, None if it did not. ended: nothing was charged. unsent: it certainly never left,
-    even if other lines of the journal are lost.
+    left: Unix seconds when it left, None if it did not. request_id: the answer, None if none was read. ended: nothing
+    was charged. unsent: it certainly never left, even if other lines of the journal are lost.
     """
 
     here: bool

@@ -25,7 +25,10 @@ MOST_BYTES = 64 << 20  # of one file; an id takes about a hundred
 
 
 class Rescue:
-    """The request ids of one run. Each is kept from the moment it was read until the state file has it."""
+    """The request ids of one run. Each is kept from the moment it was read until the state file has it.
+
+    state: the state file that they belong in.
+    """
 
     def __init__(self, state: StateFile) -> None:
         self._state = state
@@ -141,6 +144,7 @@ def rescued(state: StateFile) -> list[tuple[Path, list[dict[str, Any]]]]:
 
 
 def remove(paths: Iterable[Path]) -> None:
+    """Delete files of rescued ids. One that can't be deleted stays: reading it again does no harm."""
     for path in paths:
         with suppress(OSError):
             path.unlink()

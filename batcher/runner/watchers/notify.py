@@ -59,7 +59,10 @@ class Receiver(Protocol):
 
 
 class Webhook:
-    """A plain webhook: a POST of ``{"text": ...}``, without further keys, because some chats refuse those."""
+    """A plain webhook: a POST of ``{"text": ...}``, without further keys, because some chats refuse those.
+
+    url: secret. Raises UsageError if it is not one.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = _checked(url, NOTIFY)
@@ -71,7 +74,10 @@ class Webhook:
 
 
 class Apprise:
-    """Every other kind of address, by the library Apprise (the extra ``notify``): mail, chats, phones."""
+    """Every other kind of address, by the library Apprise (the extra ``notify``): mail, chats, phones.
+
+    url: secret. Raises UsageError if Apprise can't read it, ImportError if it is not installed.
+    """
 
     def __init__(self, url: str) -> None:
         import apprise  # noqa: PLC0415  an extra

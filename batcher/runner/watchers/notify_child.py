@@ -17,6 +17,7 @@ MOST_MEMORY = 1 << 30  # bytes of address space
 
 
 def main() -> int:
+    """Delivers the message. Returns the exit code: 0 if it arrived. Without the sheet if that is refused."""
     _bound()
     import apprise  # noqa: PLC0415  an extra
     from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
