@@ -128,6 +128,9 @@ def begin(state: StateFile, change: FactsChange, settings: Settings, now: float,
 
 def say_recovered(recovered: Recovered, say: Says) -> None:
     """Report what the journal of departures restored to the state file."""
+    if recovered.pending:
+        jobs = show_count(recovered.pending, "job is", "jobs are")
+        say.say(f"{jobs} to submit again: batcher ended before the submit left, and nothing was charged")
     if recovered.lost and recovered.since is not None and recovered.until is not None:
         say.say(
             f"warning: the state file had lost {show_count(recovered.lost, 'submit')} made between"

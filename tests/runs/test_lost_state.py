@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import pytest
 from batcher.core.errors import TakenOver, UsageError
 from batcher.core.job import State
 from batcher.runner.lost_and_found import move_aside
+from batcher.runner.progress import Silent
 from batcher.runner.recovery.departures import JOURNAL, Departures, recover
 from batcher.runner.recovery.generation import read_beside, take
+from batcher.runner.run_dir import say_recovered
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
 from batcher.store import STATE, StateFile, reading
@@ -205,6 +208,11 @@ def test_only_what_left_and_was_not_answered_is_in_doubt(tmp_path: Path) -> None
         assert (recovered.accepted, recovered.pending, recovered.doubted) == (1, 1, 1)
         assert states(book) == ["pending", "in_doubt", "running"]
         assert never.attempts == 1
+        said = StringIO()
+        say_recovered(recovered, Silent(said))
+        assert said.getvalue().startswith("1 job is to submit again: batcher ended before the submit left")
+        say_recovered(recover(book.state, NOW), Silent(again := StringIO()))
+        assert again.getvalue() == ""
         assert next(reading.entries(book.state.connection, [State.RUNNING])).request_id == "an-id"
 
 
