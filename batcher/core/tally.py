@@ -53,7 +53,9 @@ class Snapshot:
 
 
 class Tally:
-    """The counts of a run, and its pace from the work of this process alone. now: seconds on the loop's clock."""
+    """The counts of a run, and its pace from the work of this process alone. counts: at its start. now: seconds on the
+    loop's clock.
+    """
 
     def __init__(self, counts: Counts, now: float) -> None:
         self.recount(counts)

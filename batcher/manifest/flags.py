@@ -18,6 +18,7 @@ from batcher.manifest.sweep.repeats import Repeat, Repeats
 class Overrides:
     """The flags, as given.
 
+    model: a model id. format: a name of ``FORMATS``, or another name for one. prompt_column: None for ``prompt``.
     set: pairs of ``--set KEY=VALUE``. matrix: texts of ``--matrix KEY=SPEC``. limit: the most jobs to make.
     repeat: copies of each prompt. dynamic: prompts are templates. prompt_input: the model's input that prompts go to.
     path: of images, as ``output.path``. meta: names of columns that are plain metadata.

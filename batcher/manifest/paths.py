@@ -24,7 +24,8 @@ class Facts:
     """What the jobs of one prompt have in common.
 
     row: where it stands. prompt_id: its name. swept: names of the inputs that may tell its jobs apart. texts: what was
-    filled in for its vars and templates, by name. chosen: these, and the number of a copy; None where nothing was.
+    filled in for its vars and templates, by name. meta: of the prompt, not sent. chosen: these, and the number of a
+    copy; None where nothing was.
     """
 
     row: Row

@@ -34,8 +34,9 @@ _QUICKLY_READ = 200_000  # rows of a file: about two seconds
 class Group:
     """A sweep over some prompts: a named group of the manifest, or all of it.
 
-    document: where it stands. paths: how images are named. template: of ``output.path``, None for the default.
-    whole_sweep, whole_entries: whether nothing was wrong with them so far, so that nothing was left out.
+    document: where it stands. entries: its prompts, or the files that hold them, in order. paths: how images are named.
+    template: of ``output.path``, None for the default. whole_sweep, whole_entries: whether nothing was wrong with them
+    so far, so that nothing was left out.
     """
 
     document: Document
@@ -55,8 +56,8 @@ class Group:
 class Plan:
     """What a manifest means for one model.
 
-    model: its id. groups: in order; one without a name where the manifest has none. problems: what is wrong so far.
-    files: those that the manifest names, for its digest.
+    model: its id. model_inputs: of that model. groups: in order; one without a name where the manifest has none.
+    problems: what is wrong so far. files: those that the manifest names, for its digest.
     """
 
     model: str
@@ -90,7 +91,8 @@ class Compiler:
     """Makes a plan.
 
     document: of a YAML manifest; empty for any other file. parts: its groups, or the document alone. files: opens the
-    files that it names. flat: a prompt file that is not YAML, and its format. overrides: the flags.
+        files that it names. flat: a prompt file that is not YAML, and its format. overrides: the flags.
+    model_inputs: of the model; gets warnings too.
     """
 
     document: Document

@@ -42,7 +42,7 @@ def _kind(row: Row, name: str) -> str:
 
 
 class RowCheck:
-    """Checks the rows of one group after the other (``turn_to``). What is wrong goes to the problems of the plan."""
+    """Checks the rows of one group after the other (``turn_to``). What is wrong goes to the problems of ``plan``."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

@@ -32,10 +32,10 @@ class Share:
 class Totals:
     """The numbers of a manifest in which nothing is wrong.
 
-    prompts, texts, jobs, axes: as in ``Share``, of all groups. whole: jobs without ``--limit``; None when the limit
-    ended the reading before all were counted. warnings: one line each. columns: by file, what every column became:
-    ``prompt``, ``id``, ``input NAME``, ``meta``, or a special column (``model``). prompt_input: the model's name
-    for the input of prompts, None if it has none.
+    prompts, texts, jobs, axes: as in ``Share``, of all groups. model: its id. shares: of the groups, in order. whole:
+    jobs without ``--limit``; None when the limit ended the reading before all were counted. warnings: one line each.
+    columns: by file, what every column became: ``prompt``, ``id``, ``input NAME``, ``meta``, or a special column
+    (``model``). prompt_input: the model's name for the input of prompts, None if it has none.
     """
 
     model: str

@@ -16,7 +16,7 @@ class Flow:
     submits: their pace. calls: of all calls (``--api-rate``). reads: of status and result, limited only by their own
     refusals. slots: for jobs at the service. downloads: for downloads at once. going: cleared while the run is paused.
     waits: what limits the speed. in_air: submits without an answer. left_at: when submits left, by job id, on the clock
-    of ``now``.
+    of ``now``. clock: of all times here.
 
     settings: the paces and slots to begin with; ``downloads`` instead of its own: the engine may want more. stop: a
     wait for a turn ends with the run.

@@ -58,8 +58,10 @@ class Surroundings:
 class RunContext:
     """The parts of a run, opened and closed by ``work``.
 
-    settings: of the command, as ``tune`` changed them. stop: the reason to end, once there is one. api: the service.
-    engine: downloads files. tally: counts for the progress.
+    settings: of the command, as ``tune`` changed them. surroundings: what the caller provides. clock: of all times in
+    the run. stop: the reason to end, once there is one. table: the state file. api: the service. health: whether it
+    works. money: the budget and the price. flow: how fast the run may go. engine: downloads files. tally: counts for
+    the progress.
     """
 
     settings: Settings

@@ -16,7 +16,10 @@ SEVERITY = (1, 75, 77, 73, 69, 130, 5, 3, 4)  # exit codes: the first that appli
 
 
 class Reason(Enum):
-    """(word for the report, exit code, hard). Of two with the same exit code the first listed is the more severe."""
+    """(word for the report, exit code, hard). Of two with the same exit code the first listed is the more severe.
+
+    word: as in ``stopped_by``. exit_code: of ``SEVERITY``. hard: whether jobs at the service are left to the next run.
+    """
 
     DEFECT = ("defect", 1, True)
     ACCOUNT = ("account", 77, True)

@@ -72,9 +72,10 @@ def distinct(runs: Sequence[Path]) -> tuple[Path, ...]:
 
 
 class Whole:
-    """A temporary folder with a copy of several runs.
+    """A temporary folder with a copy of several runs, locked until it is closed.
 
-    bits: width of the job ids of one run in the copy. It only grows, so jobs keep their ids in later copies.
+    runs: different run directories, at least two. bits: width of the job ids of one run in the copy. It only grows, so
+    jobs keep their ids in later copies.
     """
 
     def __init__(self, runs: Sequence[Path]) -> None:

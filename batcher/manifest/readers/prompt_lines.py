@@ -52,7 +52,10 @@ _Given = tuple[str, str, int]
 
 
 class PromptLines(FileReader):
-    """Reads such lines."""
+    """Reads such lines. form: a1111 or kohya.
+
+    source, reading: as of ``FileReader``.
+    """
 
     def __init__(self, source: Source, form: str, reading: Reading) -> None:
         super().__init__(source, form, reading)

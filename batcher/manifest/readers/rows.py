@@ -13,8 +13,9 @@ class Row:
     """One prompt, before the sweep.
 
     source, line: the file as messages name it, and a line from 1. inputs: as they are sent, but for vars; the prompt is
-    one of them. vars: by name, the texts that it stands for. variants: of a prompt that is a template. reader, raw:
-    give the place of a value when a message needs it.
+    one of them. id: as given, None to make one from the prompt. meta: carried along, not sent. vars: by name, the texts
+    that it stands for. repeat: its copies, None for one. variants: of a prompt that is a template. reader, raw: give
+    the place of a value when a message needs it.
     """
 
     source: str
@@ -47,14 +48,19 @@ class Variants(Protocol):
 
 
 class Places(Protocol):
+    """Finds values in a file. ``place``: file, line and column, from 1, of a value of a row; of the row for another
+    name.
+    """
+
     def place(self, row: Row, name: str) -> tuple[str, int, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What the manifest gives to each prompt of a file.
+    """What the manifest gives to each prompt of a file, unless a row has its own.
 
-    aside: columns that are declared to be metadata. places: by name of a value, its file, line and column.
+    inputs, meta, vars: by name; repeat: None for one copy. aside: columns that are declared to be metadata. places: by
+    name of a value, its file, line and column.
     """
 
     inputs: dict[str, Any] = field(default_factory=dict)

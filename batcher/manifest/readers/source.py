@@ -100,7 +100,7 @@ def _encoding(start: bytes) -> str:
 class _Guarded(io.RawIOBase):
     """Bytes for the decoder, refused if they are not text or have no line ends. raw: those of the file.
 
-    encoding: by the byte order mark; utf-8 without one.
+    encoding: by the byte order mark; utf-8 without one. source: of the file, for messages.
     """
 
     def __init__(self, raw: BinaryIO, source: Source) -> None:

@@ -38,7 +38,10 @@ class TextLines(FileReader):
 
 
 class TextFolder(FileReader):
-    """Reads the ``.txt`` files of a folder in natural order (``2`` before ``10``). The stem is the prompt's id."""
+    """Reads the ``.txt`` files of a folder in natural order (``2`` before ``10``). The stem is the prompt's id.
+
+    source: the folder. form, reading: as of ``FileReader``.
+    """
 
     def __init__(self, source: Source, form: str, reading: Reading) -> None:
         super().__init__(source, form, reading)

@@ -25,7 +25,10 @@ _MOST_CHECKED = 10_000  # values of a range that are checked one by one; of a lo
 
 
 class BadAxis(Mistake):
-    """A spec of an axis, or a number of copies, that can't be used."""
+    """A spec of an axis, or a number of copies, that can't be used.
+
+    what: the error. mend: what to write instead. It has no column: the caller knows the place.
+    """
 
     def __init__(self, what: str, mend: str) -> None:
         super().__init__(0, what, mend)

@@ -17,7 +17,7 @@ from batcher.manifest.sweep.draws import MOST, seeds
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """How often a prompt is made. among: the seeds that may be drawn."""
+    """How often a prompt is made. times: 1 or more. among: the seeds that may be drawn."""
 
     times: int
     among: range
@@ -31,6 +31,8 @@ class Repeat:
 class Repeats:
     """Reads ``repeat``. seed_is_taken: whether the sweep, the defaults or the flags give ``seed``. group: name of the
     group, None where there are no groups.
+
+    model_inputs: say whether the model takes seeds, and which.
     """
 
     model_inputs: ModelInputs

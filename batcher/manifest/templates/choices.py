@@ -51,7 +51,11 @@ def _paths(length: int, following: Callable[[int, _Step | None], Iterator[_Step]
 
 
 class Text:
-    """Texts and choices after each other. ``count``: of variants, at most MANY. ``mark``: the same for equal ones."""
+    """Texts and choices after each other. parts: of both kinds, in order.
+
+    ``count``: of variants, at most MANY. ``size``: of the tree, in characters and nodes. ``depth``: of choices in
+    choices. ``mark``: the same for equal ones.
+    """
 
     __slots__ = ("count", "depth", "mark", "parts", "size")
 

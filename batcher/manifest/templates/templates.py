@@ -29,7 +29,10 @@ Listed = Callable[[str, int, int], Choice]  # name of a list, where it is named,
 
 
 class BadTemplate(Mistake):
-    """A dynamic prompt, or a line of a list, that can't be read. at: which character, from 0."""
+    """A dynamic prompt, or a line of a list, that can't be read.
+
+    at: which character, from 0; ``column`` counts from 1. what: the error. mend: what to write instead.
+    """
 
     def __init__(self, at: int, what: str, mend: str) -> None:
         super().__init__(at + 1, what, mend)

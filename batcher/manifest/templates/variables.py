@@ -19,8 +19,10 @@ from batcher.manifest.templates.dynamic import VARIANT
 
 @dataclass(slots=True)  # not frozen: made by the million, and four times as fast so
 class Rendering:
-    """One prompt that a row makes. texts: what was filled in for its vars and its template, by name. number: of the
-    copy, from 1; None where the row does not repeat.
+    """One prompt that a row makes.
+
+    inputs: as they are sent, before the sweep. texts: what was filled in for its vars and its template, by name.
+    number: of the copy, from 1; None where the row does not repeat.
     """
 
     inputs: dict[str, Any]

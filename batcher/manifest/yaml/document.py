@@ -35,9 +35,10 @@ class RunOption:
 class Document:
     """A manifest, or one of its groups (``groups.py``).
 
-    label: how messages name the file. problems: what is wrong so far. sections: the top-level values by name. template:
-    the text of ``output.path`` and its node. group, place: name and node of a group. shares_prompts: whether a group
-    uses the prompts of the whole manifest.
+    label: how messages name the file. problems: what is wrong so far. sections: the top-level values by name. model,
+    prompt_input: as written, None where it is not. media, run: flags in the manifest, those of ``run:`` by name.
+    template: the text of ``output.path`` and its node. group, place: name and node of a group. shares_prompts: whether
+    a group uses the prompts of the whole manifest.
     """
 
     label: str

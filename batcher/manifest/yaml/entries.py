@@ -44,9 +44,9 @@ class Inline:
 class FromFile:
     """Prompts of one file.
 
-    form: its format. carried: what each of its prompts gets. prompt_column: None for ``prompt``. dynamic: how its
-    prompts are expanded, None for no templates. is_named: whether the user named the format. repeats: reads a number of
-    copies.
+    source: the file. form: its format. carried: what each of its prompts gets. prompt_column: None for ``prompt``.
+    dynamic: how its prompts are expanded, None for no templates. is_named: whether the user named the format. repeats:
+    reads a number of copies.
     """
 
     source: Source

@@ -26,6 +26,7 @@ _DYNAMIC_KEYS = ("wildcards", "most", "sample", "from")
 class Sections:
     """Reads the sections of one document. What is wrong goes to its problems and is left out.
 
+    document: has the sections, and gets the problems. model_inputs: of the model.
     files: opens the files that they name.
     """
 

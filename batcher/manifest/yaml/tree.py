@@ -35,8 +35,9 @@ _NULLS = {"", "~", "null", "Null", "NULL"}
 class Node:
     """One value of a YAML file. kind: text, integer, number, boolean, null, date, list or mapping.
 
-    line, column: from 1. text: a scalar as it was written. items: of a list. pairs: of a mapping, by name.
-    size: number of values in it, aliases expanded. lines: number of lines of a text without quotes.
+    line, column: from 1. text: a scalar as it was written. quoted: whether a text was in quotes. items: of a list.
+    pairs: of a mapping, by name. size: number of values in it, aliases expanded. lines: number of lines of a text
+    without quotes.
     """
 
     kind: str

@@ -26,7 +26,7 @@ _TABLES = ("csv", "tsv", "tsv-quoted")
 
 
 class VarTexts:
-    """Reads the ``vars`` of one document. files: opens the files that they name."""
+    """Reads the ``vars`` of one document, which gets the problems. files: opens the files that they name."""
 
     def __init__(self, document: Document, files: NamedFiles) -> None:
         self._document, self._files = document, files

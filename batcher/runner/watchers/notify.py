@@ -148,7 +148,7 @@ class Line:
 
 
 class Messenger:
-    """Sends each message to all receivers of a run."""
+    """Sends each message to all receivers of a run, each in its own thread. receivers: none for no messages."""
 
     def __init__(self, receivers: Sequence[Receiver] = ()) -> None:
         self._lines = [Line(receiver) for receiver in receivers]

@@ -33,7 +33,10 @@ _NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 
 
 class _Objects(FileReader):
-    """Turns JSON values into rows. The two readers below find the values."""
+    """Turns JSON values into rows. The two readers below find the values.
+
+    source, form, reading: as of ``FileReader``.
+    """
 
     def __init__(self, source: Source, form: str, reading: Reading) -> None:
         super().__init__(source, form, reading)

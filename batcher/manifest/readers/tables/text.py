@@ -25,7 +25,7 @@ _CURLY = "\u201c\u201d\u201e\u2018\u2019"
 
 
 class TextTable(Table):
-    """A reader of one file: csv, tsv or tsv-quoted."""
+    """A reader of one file. form: csv, tsv or tsv-quoted. source, reading: as of ``FileReader``."""
 
     def __init__(self, source: Source, form: str, reading: Reading) -> None:
         super().__init__(source, form, reading)
