@@ -56,7 +56,7 @@ async def probe(base_url: str, token: str) -> Probe:
             reason = one_line(str(error).replace(token, "[token]"), 200) or type(error).__name__
             return Probe(reachable=False, accepted=None, trouble=reason)
         seconds = time.monotonic() - began
-        accepted, trouble = _verdict(reply)
+        accepted, trouble = _acceptance(reply)
         balance = await _balance(calls, root) if accepted else None
     return Probe(
         reachable=True, accepted=accepted, trouble=trouble.replace(token, "[token]"), seconds=seconds,
@@ -64,7 +64,7 @@ async def probe(base_url: str, token: str) -> Probe:
     )  # fmt: skip
 
 
-def _verdict(reply: Reply) -> tuple[bool | None, str]:
+def _acceptance(reply: Reply) -> tuple[bool | None, str]:
     """``accepted`` and ``trouble`` of a Probe."""
     try:
         read_status(reply)

@@ -25,7 +25,7 @@ class TakesRun(click.Command):
         if not is_run(run):
             return rest
         given.remove(manifest)
-        words = [*self._known(ctx, _recorded(run)), "--out", str(run), *given]
+        words = [*self._without_others_flags(ctx, _recorded(run)), "--out", str(run), *given]
         ctx.params.clear()
         ctx.obj = (ctx.info_name or "run", *words)
         return super().parse_args(ctx, list(words))
@@ -40,7 +40,7 @@ class TakesRun(click.Command):
                 with formatter.section(title):
                     formatter.write_dl(rows)
 
-    def _known(self, ctx: click.Context, words: list[str]) -> list[str]:
+    def _without_others_flags(self, ctx: click.Context, words: list[str]) -> list[str]:
         """The recorded words without flags that this command does not have (``plan`` has fewer than ``run``)."""
         group = ctx.find_root().command
         run = group.get_command(ctx, "run") if isinstance(group, click.Group) else None

@@ -12,7 +12,7 @@ from batcher.commands.run_argument import RUNS, optional_runs_argument, runs_her
 from batcher.core.errors import BatcherError
 from batcher.core.units import show_bytes, show_count, show_rate, show_usd
 
-_LOOK_FOR = 2.0  # seconds for measuring images
+_MEASURE_FOR = 2.0  # seconds for measuring images
 _MOST_FLAGGED = 50_000  # images: flagging them takes a second
 
 
@@ -53,11 +53,11 @@ def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
     if not 0 < facts["images"] <= _MOST_FLAGGED:
         return {"flags": None if facts["images"] else {}, "unmeasured": facts["images"]}
 
-    from batcher.images.flagging import look_at_all
+    from batcher.images.flagging import flag_all
     from batcher.store import connect_to_read
 
     with closing(connect_to_read(run_dir)) as connection:
-        flags_of = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
+        flags_of = flag_all(run_dir, connection, 0 if facts["going"] else _MEASURE_FOR)
     return {"flags": flags_of.counts(), "unmeasured": len(flags_of.left)}
 
 

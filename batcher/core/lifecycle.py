@@ -61,7 +61,7 @@ MOVES: dict[State, dict[Event, State]] = {
     State.IN_DOUBT: {Event.REOPENED: State.PENDING, Event.FOUND: State.DONE},
 }
 
-AT_REST = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.IN_DOUBT})
+TERMINAL = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.IN_DOUBT})
 PAID_FOR = frozenset({State.RUNNING, State.READY})  # their results are fetched before anything new is submitted
 
 

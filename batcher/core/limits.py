@@ -34,7 +34,7 @@ class Waits:
         self.since = 0.0
         self._seen: deque[str] = deque(maxlen=WINDOW)
 
-    def look(self, now: float, *, files_wait: bool = False) -> None:
+    def sample(self, now: float, *, files_wait: bool = False) -> None:
         """Take a sample; call it a few times a second. files_wait: whether files wait for a free download."""
         self._seen.append(self.line or self.feed or (DOWNLOADS if files_wait else ""))
         seen = Counter(self._seen)

@@ -92,8 +92,8 @@ class Tally:
         self.first_submit = now if self.first_submit is None else self.first_submit
         self.last_submit = now
 
-    def at_rest(self, state: State, now: float) -> None:
-        """A job reached a final state in this process."""
+    def reached_terminal(self, state: State, now: float) -> None:
+        """A job reached a terminal state in this process."""
         self.at[state] += 1
         self._finished_here += 1
         if self._finished_here == 1:  # the wait for the first one says nothing about the pace

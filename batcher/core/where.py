@@ -246,17 +246,17 @@ class _Reader:
     def _value(self, node: ast.expr) -> _Part:  # noqa: PLR0911  one line for each kind of leaf
         match node:
             case ast.Constant(value=str() | int() | float() | None as value):
-                return lambda _known: value
+                return lambda _values: value
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
-                return lambda _known: -number
+                return lambda _values: -number
             case ast.Tuple(elts=items) | ast.List(elts=items):
                 parts = [self._value(item) for item in items]
                 return lambda values: [part(values) for part in parts]
             case ast.Name(id="true" | "false" as word):
                 truth = word == "true"
-                return lambda _known: truth
+                return lambda _values: truth
             case ast.Name(id="null"):
-                return lambda _known: None
+                return lambda _values: None
             case ast.Name(id=name):
                 return self._look_up(name, node)
             case ast.Attribute(value=ast.Name(id="flag"), attr=word):

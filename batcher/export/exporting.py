@@ -17,7 +17,7 @@ from batcher.export.folder import Folder, opened
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.layout import LayoutTarget
 from batcher.export.manifest_file import export_manifest
-from batcher.export.marker_file import FORMAT, look
+from batcher.export.marker_file import FORMAT, earlier_export
 from batcher.export.pairs import Pairs
 from batcher.export.parquet import Parquet
 from batcher.export.request import Options, Order, ordered
@@ -64,7 +64,7 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
     if order.to == "manifest":
         return export_manifest(order, replace=replace)
     began = time.monotonic()
-    mark = look(order.folder, runs_of(order.run))
+    mark = earlier_export(order.folder, runs_of(order.run))
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
         difference = _difference(order, mark) if mark is not None else ""
         if difference and not replace:

@@ -1,7 +1,7 @@
 """The folder of an export, and which files in it batcher wrote.
 
 ``.batcher-export/export.json`` marks the folder as an export. It holds the options and whether the export is complete.
-``files`` beside it is the ledger of file names. A name is added to it *before* its file is written, so after a kill
+``files`` beside it lists the names of its files. A name is added to it *before* its file is written, so after a kill
 every file that batcher wrote is in it. A file that is not in it is never replaced or removed. Files of an earlier
 export that are no longer part of it are removed at the end, once no table refers to them.
 """
@@ -20,7 +20,7 @@ from batcher.export.marker_file import MARK, write_mark
 from batcher.store import locked
 from batcher.store.files.disk import disk
 from batcher.store.files.inside import is_plain, leads_inside
-from batcher.store.files.link_or_copy import Landing, Made
+from batcher.store.files.link_or_copy import LinkOrCopy, Made
 from batcher.store.files.name_sets import Names
 from batcher.store.files.whole import encode, whole_file, write_whole
 
@@ -39,11 +39,11 @@ class Folder:
         self.path = path
         self._anew = anew
         self._root = os.path.realpath(path)
-        self._ledger = path / MARK / "files"
+        self._list = path / MARK / "files"
         self._folders: set[str] = set()
-        self.old = Names(_lines(self._ledger))
-        self._now = Names()  # names of this export; unused if the ledger was empty, as then all names are
-        self._landing = Landing(path, self.old, copy=copy, anew=anew)
+        self.old = Names(_lines(self._list))
+        self._now = Names()  # names of this export; unused if the list was empty, as then all names are
+        self._link_or_copy = LinkOrCopy(path, self.old, copy=copy, anew=anew)
         self._threads = min(8, os.cpu_count() or 1)
         self.done: Counter[str] = Counter()
 
@@ -70,7 +70,7 @@ class Folder:
         try:
             for batch in batched(things, _BATCH):
                 self.note([thing.name for thing in batch])
-                links = self._landing.links
+                links = self._link_or_copy.links
                 quick, slow = list[Made](), list[Made]()
                 for thing in batch:
                     is_quick = links if thing.source is not None else isinstance(thing.content, bytes)
@@ -85,18 +85,18 @@ class Folder:
 
     def _put(self, thing: Made) -> str:
         with disk(thing.name):
-            return self._landing.put(thing, self._located(thing.name))
+            return self._link_or_copy.put(thing, self._located(thing.name))
 
     def note(self, names: list[str]) -> None:
-        """Add names to the ledger, before their files are made. Raises DiskError."""
+        """Add names to the list of files, before their files are made. Raises DiskError."""
         new = names
         if len(self.old):
             for name in names:
                 self._now.add(name)
             new = [name for name in names if name not in self.old]
         if new:
-            with disk("the list of files"), self._ledger.open("ab") as ledger:
-                ledger.write(encode("\n" + "\n".join(new) + "\n"))
+            with disk("the list of files"), self._list.open("ab") as names_file:
+                names_file.write(encode("\n" + "\n".join(new) + "\n"))
 
     def write(self, name: str, chunks: Iterable[bytes | str]) -> None:
         """Write a file whole or not at all, and force it to the disk. chunks: its content; text becomes UTF-8."""
@@ -108,7 +108,7 @@ class Folder:
         """A file to write to. It gets its name when the block ends, whole and forced to the disk. Raises UsageError."""
         self.note([name])
         path = Path(self._located(name))
-        self._landing.refuse_what_is_not_ours(name, str(path))
+        self._link_or_copy.refuse_what_is_not_ours(name, str(path))
         with whole_file(path) as file:
             yield file
         self.done["written"] += 1
@@ -124,12 +124,12 @@ class Folder:
 
     def finish(self, mark: Mapping[str, Any]) -> None:
         """Remove files of earlier exports that are not part of this one, then write the mark of a complete export."""
-        stale = [name for name in _lines(self._ledger) if name not in self._now] if len(self.old) else []
+        stale = [name for name in _lines(self._list) if name not in self._now] if len(self.old) else []
         for name in stale:
             self._remove(name)
         if stale:
-            kept = (f"{name}\n" for name in _lines(self._ledger) if name in self._now)
-            write_whole(self._ledger, kept)
+            kept = (f"{name}\n" for name in _lines(self._list) if name in self._now)
+            write_whole(self._list, kept)
         write_mark(self.path, {**mark, "complete": True})
 
     def _located(self, name: str) -> str:

@@ -98,7 +98,7 @@ class ImageFolder(FileTarget):
             without = [split for split in self.images if split not in column.filled]
             if without and column.kinds:
                 return f"{column.name} has no value in {without[0]}"
-            if len(set(_looks(column).values())) > 1:
+            if len(set(_moments(column).values())) > 1:
                 return f"{column.name} looks like dates in one split only"
         return ""
 
@@ -108,11 +108,11 @@ class ImageFolder(FileTarget):
             for split, row in column.filled.items():
                 if row >= _EARLY:
                     self._witnesses[split].add(row)
-            if any(_looks(column).values()) and column.kind is Kind.TEXT:
+            if any(_moments(column).values()) and column.kind is Kind.TEXT:
                 self.moments.append(column.name)
                 self.notes.append(f"{column.name} holds dates only: datasets reads them as timestamps")
 
 
-def _looks(column: Column) -> dict[str, bool]:
+def _moments(column: Column) -> dict[str, bool]:
     """By split, whether every value of a text column looks like a moment in time."""
     return column.moments if column.kinds == {"str"} else {}

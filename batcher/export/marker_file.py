@@ -19,7 +19,7 @@ _FACTS = {"target": str, "run": str, "options": dict, "pictures": dict}
 _OPTIONS = frozenset(field.name for field in fields(Options))
 
 
-def look(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
+def earlier_export(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
     """The mark of the export at ``folder``; None if there is none and one can be made there. Changes nothing.
 
     runs: run directories, inside which an export must not be. Raises UsageError if no export can be made there.

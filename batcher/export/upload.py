@@ -52,15 +52,15 @@ def send(folder: Path, url: str) -> dict[str, int]:
     Gives the number of objects ``uploaded``, ``unchanged`` and ``deleted``. Raises UsageError if there are objects that
     this folder did not upload, and DiskError.
     """
-    ledger = folder / MARK / "sent.json"
-    sent, owner = _read(ledger)
+    list_file = folder / MARK / "sent.json"
+    sent, owner = _read(list_file)
     bucket = storage.bucket(folder, url)
     there = dict(bucket.objects())
     if not owner and there:
         raise UsageError(f"{url} is not empty: it has {min(there)}", hint="Nothing was sent. Give another prefix.")
     if not owner:
         owner = f"export-{secrets.token_hex(6)}"
-        _write(ledger, sent, owner)
+        _write(list_file, sent, owner)
     bucket.probe()
     bucket.claim(owner)
     here = {name: _facts(folder / name) for name in _names(folder)}
@@ -76,7 +76,7 @@ def send(folder: Path, url: str) -> dict[str, int]:
             bucket.delete(name)
             del sent[name]
     finally:
-        _write(ledger, sent, owner)
+        _write(list_file, sent, owner)
     return {"uploaded": len(changed), "unchanged": len(here) - len(changed), "deleted": len(stale)}
 
 
@@ -97,16 +97,18 @@ def _facts(path: Path) -> Facts:
         return [facts.st_size, file_digest(file, "sha256").hexdigest()]
 
 
-def _read(ledger: Path) -> tuple[dict[str, Facts], str]:
+def _read(list_file: Path) -> tuple[dict[str, Facts], str]:
     """What was uploaded, by name, and the owner's name; nothing and "" before the first upload."""
     try:
-        record: dict[str, Any] = json.loads(ledger.read_bytes())
+        record: dict[str, Any] = json.loads(list_file.read_bytes())
         return dict(record["sent"]), str(record["owner"])
     except FileNotFoundError:
         return {}, ""
     except (ValueError, KeyError, TypeError):
-        raise UsageError(f"{ledger} can't be read", hint="Remove that folder and export to another prefix.") from None
+        raise UsageError(
+            f"{list_file} can't be read", hint="Remove that folder and export to another prefix."
+        ) from None
 
 
-def _write(ledger: Path, sent: dict[str, Facts], owner: str) -> None:
-    write_whole(ledger, [json.dumps({"owner": owner, "sent": sent})])
+def _write(list_file: Path, sent: dict[str, Facts], owner: str) -> None:
+    write_whole(list_file, [json.dumps({"owner": owner, "sent": sent})])

@@ -79,7 +79,7 @@ class Bucket(Objects):
     def put_sidecar(self, path: str, values: Mapping[str, Any]) -> None:
         self._create(f"{path}.json", sidecar_text(values), path, str(values.get("job")))
 
-    def move_aside(self, file: str) -> str | None:
+    def move_to_lost_and_found(self, file: str) -> str | None:
         """Moves a recorded file to ``lost+found`` below the URL. Gives its URL there, None if there is no such file."""
         key = _key(file)
         target = f"{ASIDE}/{key}"

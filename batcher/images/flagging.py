@@ -20,9 +20,9 @@ from batcher.core.batched import batched
 from batcher.core.errors import DiskError
 from batcher.core.groups import seed_input
 from batcher.core.where import FLAG
-from batcher.images.flags import Candidate, Look, asked_ratio, flags
+from batcher.images.flags import Candidate, Measured, asked_ratio, flags
 from batcher.images.storage import reader_of
-from batcher.images.thumbnail import measure
+from batcher.images.thumbnail import measure_file
 from batcher.store import exporting
 from batcher.store.files.disk import open_own
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
@@ -52,25 +52,25 @@ class Flagged(NamedTuple):
 
 
 class Measures:
-    """What was measured in a run so far. run_dir: the run directory. looks: by sha256."""
+    """What was measured in a run so far. run_dir: the run directory. by_sha256: one of each file."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self.looks: dict[str, Look] = {}
+        self.by_sha256: dict[str, Measured] = {}
         with suppress(OSError), (run_dir / MEASURES).open("rb") as lines:
             for line in lines:
                 with suppress(ValueError, TypeError):
                     sha256, dhash, entropy, spread = json.loads(line)
-                    self.looks[str(sha256)] = Look(int(dhash), float(entropy), float(spread))
+                    self.by_sha256[str(sha256)] = Measured(int(dhash), float(entropy), float(spread))
 
-    def add(self, looks: Mapping[str, Look], run_dir: Path | None = None) -> None:
+    def add(self, new: Mapping[str, Measured], run_dir: Path | None = None) -> None:
         """Keep more measures, by sha256; a disk that can't take them is ignored.
 
         run_dir: the run that they are of, if several runs are read as one.
         """
         path = (run_dir or self.run_dir) / MEASURES
-        self.looks.update(looks)
-        lines = [json.dumps([sha256, look.dhash, look.entropy, look.spread]) for sha256, look in looks.items()]
+        self.by_sha256.update(new)
+        lines = [json.dumps([sha256, one.dhash, one.entropy, one.spread]) for sha256, one in new.items()]
         with suppress(OSError):
             path.parent.mkdir(exist_ok=True)
             handle = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -84,8 +84,8 @@ def flagged(connection: sqlite3.Connection, measures: Measures) -> Flagged:
     prompts = Prompts(measures.run_dir)
     left: dict[str, str] = {}
     for row in exporting.images(connection, removed=False):
-        look = measures.looks.get(row.sha256)
-        if look is None:
+        measured = measures.by_sha256.get(row.sha256)
+        if measured is None:
             left[row.sha256] = row.file
         inputs = _decode(row.inputs)
         prompt = prompts.of(row.job, inputs)
@@ -93,7 +93,7 @@ def flagged(connection: sqlite3.Connection, measures: Measures) -> Flagged:
         images.append(
             Candidate(
                 place=(row.key, row.output_index), sha256=row.sha256, group=key, prompt=prompt, seed=seed,
-                asked=asked, width=row.width, height=row.height, look=look,
+                asked=asked, width=row.width, height=row.height, measured=measured,
             )
         )  # fmt: skip
     words_of = {place: sorted(map(str, words)) for place, words in flags(images).items()}
@@ -105,7 +105,7 @@ def _group(model: str, inputs: dict[str, Any]) -> tuple[str, str, float | None]:
     return f"{model} {_encode(inputs).decode()}", str(seed), asked_ratio(inputs)
 
 
-def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | None = None) -> Flagged:
+def flag_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | None = None) -> Flagged:
     """Measures what is not measured yet, for at most so many seconds, and flags all images of a run.
 
     Images that are gone or can't be decoded are among those left. seconds: None for no limit.
@@ -117,14 +117,14 @@ def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | 
     end = None if seconds is None else time.monotonic() + seconds
     safe = reader_of(run_dir)
 
-    def measured(item: tuple[str, str]) -> tuple[str, Look | None]:
+    def of_file(item: tuple[str, str]) -> tuple[str, Measured | None]:
         with suppress(Absent, NotAFile, Outside, DiskError, OSError, ValueError, SyntaxError, EOFError):
-            return item[0], measure(safe.regular(item[1]))
+            return item[0], measure_file(safe.regular(item[1]))
         return item[0], None
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         for some in batched(flags_of.left.items(), 8 * _WORKERS):
-            measures.add({sha256: look for sha256, look in pool.map(measured, some) if look is not None})
+            measures.add({sha256: one for sha256, one in pool.map(of_file, some) if one is not None})
             if end is not None and time.monotonic() > end:
                 break
     return flagged(connection, measures)
@@ -132,7 +132,7 @@ def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | 
 
 def asked_for(names: Collection[str], run_dir: Path, connection: sqlite3.Connection) -> Mapping[Place, list[str]]:
     """The flags of all images if ``--where`` needs them, which measures them all. names: in the expression."""
-    return look_at_all(run_dir, connection).flags if FLAG in names else {}
+    return flag_all(run_dir, connection).flags if FLAG in names else {}
 
 
 def of_jobs(flags: Mapping[Place, list[str]]) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """Flags of images without a model: blank, low entropy, wrong ratio, duplicates and what those mean.
 
-``look`` measures one image on its thumbnail, in a millisecond. ``flags`` compares all images of a run. What a duplicate
-means depends on what was asked for: another seed, another prompt, or the very same inputs.
+``measure`` measures one image on its thumbnail, in a millisecond. ``flags`` compares all images of a run. What a
+duplicate means depends on what was asked for: another seed, another prompt, or the very same inputs.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ _POOR = 2.0  # bits a pixel; a photograph has 6 to 8
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Measured:
     """Measures of an image. dhash: 64 bits. entropy: of the grey values, in bits a pixel. spread: their standard
     deviation, of 255.
     """
@@ -41,7 +41,7 @@ class Candidate:
 
     place: job key and output index. sha256: hex. prompt: as sent. group: equal for jobs that differ in nothing but seed
         and copy. seed: as text.
-    asked: width / height as asked for, None if the job does not say. width, height: pixels. look: None if the image was
+    asked: width / height as asked for, None if the job does not say. width, height: pixels. measured: None if it was
         not measured.
     """
 
@@ -53,10 +53,10 @@ class Candidate:
     asked: float | None
     width: int | None
     height: int | None
-    look: Look | None
+    measured: Measured | None
 
 
-def look(image: Image.Image) -> Look:
+def measure(image: Image.Image) -> Measured:
     """The measures of an image or its thumbnail."""
     grey = image.convert("L")
     grey.thumbnail((SIDE, SIDE))
@@ -66,7 +66,7 @@ def look(image: Image.Image) -> Look:
     for at in range(9 * 8):
         if at % 9 < 8:  # each pixel of a row but the last, with the next one
             bits = bits << 1 | (pixels[at] < pixels[at + 1])
-    return Look(bits, float(grey.entropy()), ImageStat.Stat(grey).stddev[0])
+    return Measured(bits, float(grey.entropy()), ImageStat.Stat(grey).stddev[0])
 
 
 def flags(images: Iterable[Candidate]) -> dict[tuple[str, int], set[Flag]]:
@@ -85,9 +85,9 @@ def flags(images: Iterable[Candidate]) -> dict[tuple[str, int], set[Flag]]:
 def _alone(image: Candidate) -> set[Flag]:
     """Flags that need no other image."""
     words = set()
-    if image.look is not None and image.look.spread < _BLANK:
+    if image.measured is not None and image.measured.spread < _BLANK:
         words.add(Flag.BLANK)
-    elif image.look is not None and image.look.entropy < _POOR:
+    elif image.measured is not None and image.measured.entropy < _POOR:
         words.add(Flag.LOW_ENTROPY)
     if image.asked and image.width and image.height and ratio_differs((image.width, image.height), image.asked):
         words.add(Flag.WRONG_RATIO)
@@ -119,7 +119,9 @@ def _twins(images: list[Candidate]) -> Iterator[tuple[Candidate, Candidate, bool
             elif image is not equal[0]:
                 yield equal[0], image, True
     blank = {image.place for image in images if Flag.BLANK in _alone(image)}  # always alike
-    for one, other in _near([(image, image.look.dhash) for image in images if image.look and image.place not in blank]):
+    for one, other in _near(
+        [(image, image.measured.dhash) for image in images if image.measured and image.place not in blank]
+    ):
         if one.sha256 != other.sha256:
             yield one, other, False
 

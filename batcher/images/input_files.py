@@ -35,7 +35,7 @@ class Finding:
     error: bool
 
 
-async def look_at(urls: Mapping[str, Wanted], *, public_only: bool = True) -> dict[str, Finding]:
+async def check_links(urls: Mapping[str, Wanted], *, public_only: bool = True) -> dict[str, Finding]:
     """Problems by URL, for those that have one. urls: each with what its input takes. public_only: whether redirects
     may only lead to public https hosts.
     """
@@ -45,7 +45,7 @@ async def look_at(urls: Mapping[str, Wanted], *, public_only: bool = True) -> di
 
         async def one(url: str) -> None:
             async with places:
-                reason, error = await _verdict(calls, url, urls[url], public_only=public_only)
+                reason, error = await _checked(calls, url, urls[url], public_only=public_only)
             if reason:
                 findings[url] = Finding(url, reason, error)
 
@@ -55,7 +55,7 @@ async def look_at(urls: Mapping[str, Wanted], *, public_only: bool = True) -> di
     return findings
 
 
-async def _verdict(calls: aiohttp.ClientSession, url: str, wanted: Wanted, *, public_only: bool) -> tuple[str, bool]:
+async def _checked(calls: aiohttp.ClientSession, url: str, wanted: Wanted, *, public_only: bool) -> tuple[str, bool]:
     try:
         answer = await _ask(calls, "HEAD", url, public_only=public_only)
         if not 200 <= answer.status < 300:

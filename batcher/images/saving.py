@@ -79,7 +79,7 @@ class Saver:
         self._room = asyncio.Event()
         self._began = self._ended = float("-inf")  # time of the last begin and end of a group
         self._at_work = 0
-        self._looking_at = float("inf")
+        self._wakes_at = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -106,7 +106,7 @@ class Saver:
         while self._waiting and self._at_work < self._most:
             now, due = self._loop.time(), self._due()
             if now < due:
-                self._look_at(due)
+                self._wake_at(due)
                 return
             self._begin(now)
 
@@ -118,15 +118,15 @@ class Saver:
             return max(self._began, self._ended) + STUCK
         return float("-inf") if full or big else self._began + GATHER
 
-    def _look_at(self, moment: float) -> None:
-        if moment < self._looking_at:
+    def _wake_at(self, moment: float) -> None:
+        if moment < self._wakes_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._looking_at = moment
-            self._timer = self._loop.call_at(moment, self._look)
+            self._wakes_at = moment
+            self._timer = self._loop.call_at(moment, self._wake)
 
-    def _look(self) -> None:
-        self._looking_at, self._timer = float("inf"), None
+    def _wake(self) -> None:
+        self._wakes_at, self._timer = float("inf"), None
         self._put_to_work()
 
     def _begin(self, now: float) -> None:

@@ -1,8 +1,8 @@
 """Thumbnails: a small WebP of an image, and the measures of the image for its flags.
 
 ``python -m batcher.images.thumbnail`` makes them for another process. It reads a line of JSON (``[source, target]``)
-for each, and writes a line of JSON (``{"size": bytes, "look": [...]}``, then the WebP; or ``{"error": text}``). It ends
-when its standard input ends, so it never outlives the process that started it, however that ends.
+for each, and writes a line of JSON (``{"size": bytes, "measured": [...]}``, then the WebP; or ``{"error": text}``). It
+ends when its standard input ends, so it never outlives the process that started it, however that ends.
 """
 
 import io
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from batcher.core.errors import DiskError
 from batcher.core.one_line import one_line
-from batcher.images.flags import Look, look
+from batcher.images.flags import Measured, measure
 from batcher.store.files.disk import ordinary
 from batcher.store.files.whole import write_whole
 
@@ -26,7 +26,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
 _MOST_PIXELS = 300_000_000
 
 
-def make(source: Path, target: Path | None) -> tuple[bytes, Look]:
+def make(source: Path, target: Path | None) -> tuple[bytes, Measured]:
     """The WebP and the measures of an image. target: where it is kept, None for nowhere; a full disk is ignored.
 
     Raises OSError, ValueError, SyntaxError, EOFError if the image can't be decoded.
@@ -38,12 +38,12 @@ def make(source: Path, target: Path | None) -> tuple[bytes, Look]:
         with suppress(OSError, DiskError):
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, [content.getvalue()], durable=False)
-    return content.getvalue(), look(made)
+    return content.getvalue(), measure(made)
 
 
-def measure(source: Path) -> Look:
+def measure_file(source: Path) -> Measured:
     """The measures alone. Raises what ``make`` raises."""
-    return look(small(source))
+    return measure(small(source))
 
 
 def small(source: Path, box: tuple[int, int] = (LONGEST, LONGEST)) -> Image.Image:
@@ -90,10 +90,10 @@ def flat(image: Image.Image) -> Image.Image:
 def _answer(line: bytes) -> bytes:
     try:
         source, target = json.loads(line)
-        content, looks = make(Path(source), Path(target))
+        content, measured = make(Path(source), Path(target))
     except Exception as error:  # noqa: BLE001  a hostile file must not end the process
         return json.dumps({"error": f"{type(error).__name__}: {error}"[:300]}).encode() + b"\n"
-    facts = {"size": len(content), "look": [looks.dhash, looks.entropy, looks.spread]}
+    facts = {"size": len(content), "measured": [measured.dhash, measured.entropy, measured.spread]}
     return json.dumps(facts).encode() + b"\n" + content
 
 

@@ -25,15 +25,15 @@ def _spreadsheet_fault(value: Any, ratios: Collection[str]) -> tuple[str, str] |
     """What is wrong, and how to fix it, where a spreadsheet program made a time or a fraction of a ratio."""
     if not isinstance(value, str) or not ratios:
         return None
-    text, meant = value.strip(), "the ratio"
+    text, wanted = value.strip(), "the ratio"
     if (match := _TIME.fullmatch(text)) and text != (ratio := f"{match[1]}:{match[2]}"):
-        meant = ratio if ratio in ratios else meant
+        wanted = ratio if ratio in ratios else wanted
         what = f"is {text}, a time, which is what spreadsheet programs turn a ratio into"
     elif _FRACTION.fullmatch(text):
         what = f"is {text[:20]}, a part of a day, which is what spreadsheet programs turn a ratio into"
     else:
         return None
-    return what, f"format the column as text, and write {meant} again"
+    return what, f"format the column as text, and write {wanted} again"
 
 
 def _kind(row: Row, name: str) -> str:

@@ -98,12 +98,12 @@ class SharedIds:
 
     def add(self, ident: str, prompt: object, source: str, line: int) -> None:
         """Notes the id of a row."""
-        mark = hash(str(prompt))
+        prompt_hash = hash(str(prompt))
         first = self._first.get(ident)
         if first is None:
             if len(self._first) < self._MOST:
-                self._first[ident] = (source, line, mark)
-        elif first[2] != mark and ident not in self._shared and len(self._shared) < self._MOST:
+                self._first[ident] = (source, line, prompt_hash)
+        elif first[2] != prompt_hash and ident not in self._shared and len(self._shared) < self._MOST:
             self._shared[ident] = (*first[:2], source, line)
 
     def words(self) -> str | None:

@@ -46,8 +46,8 @@ def copies_in_memory() -> Copies:
     seen: dict[bytes, int] = {}
 
     def number(key: str) -> int:
-        mark = bytes.fromhex(key)
-        seen[mark] = copy = seen.get(mark, 0) + 1
+        digest = bytes.fromhex(key)
+        seen[digest] = copy = seen.get(digest, 0) + 1
         return copy
 
     return lambda keys: [number(key) for key in keys]

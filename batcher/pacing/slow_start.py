@@ -9,7 +9,7 @@ number about that rate times the round trip.
 import math
 
 FIRST = 2  # unanswered at once
-OPENING = 1.0  # seconds
+LONGEST = 1.0  # seconds of slow start
 
 
 class SlowStart:
@@ -25,7 +25,7 @@ class SlowStart:
 
     def left(self, now: float) -> None:
         self.unanswered += 1
-        self._ends = min(self._ends, now + OPENING)
+        self._ends = min(self._ends, now + LONGEST)
 
     def answered(self) -> None:
         self.unanswered -= 1

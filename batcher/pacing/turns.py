@@ -10,7 +10,7 @@ WIDTH = 0.05
 CROWD = 2.2
 LATE, LATE_SECONDS = 0.08, 1.0  # limits the delay of jobs that ended together
 ALWAYS = 4  # polls that a slot always takes
-MEMORY = 0.98  # decay of the mean gap with each booking
+DECAY = 0.98  # of the mean gap, with each booking
 
 
 class Turns:
@@ -27,8 +27,8 @@ class Turns:
         if (current := int(now / WIDTH)) != self._now:
             self._drop_past(current)
         if wanted > now:  # an overdue poll has no gap to learn
-            self._gaps = self._gaps * MEMORY + wanted - now
-            self._weight = self._weight * MEMORY + 1.0
+            self._gaps = self._gaps * DECAY + wanted - now
+            self._weight = self._weight * DECAY + 1.0
         wanted = max(wanted, soonest)
         self.booked += 1
         gap = self._gaps / self._weight

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from batcher.core import limits
 from batcher.core.errors import AccountError, Defect, Overtaken
 from batcher.core.job import Entry, State
-from batcher.core.lifecycle import AT_REST, PAID_FOR
+from batcher.core.lifecycle import PAID_FOR, TERMINAL
 from batcher.core.units import show_count
 from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
@@ -175,7 +175,7 @@ class Drain:
         context, slots = self.context, self._flow.slots
         context.tally.in_flight += entry.state is State.RUNNING
         try:
-            while entry.state not in AT_REST:
+            while entry.state not in TERMINAL:
                 if held and entry.state is State.READY:
                     held = False
                     slots.release()
@@ -231,7 +231,7 @@ class Drain:
             return now
 
     def _rest(self, entry: Entry) -> None:
-        self.context.tally.at_rest(entry.state, self.context.clock.now())
+        self.context.tally.reached_terminal(entry.state, self.context.clock.now())
         self._enough_failures()
 
     def _enough_failures(self) -> None:

@@ -10,11 +10,11 @@ from batcher.store.files.disk import disk, force_folder
 from batcher.store.files.safe_reader import ASIDE, IMAGES
 
 
-def move_aside(run_dir: Path, file: str) -> str | None:
+def move_to_lost_and_found(run_dir: Path, file: str) -> str | None:
     """Move ``file`` (a link as a link) and return its new path; None if there is none. Raises DiskError."""
     url = url_of(run_dir) if file.startswith(f"{IMAGES}/") else None
     if url is not None:
-        return bucket(run_dir, url).move_aside(file)
+        return bucket(run_dir, url).move_to_lost_and_found(file)
     source = run_dir / file
     with disk(file):
         if not os.path.lexists(source):

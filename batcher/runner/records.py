@@ -22,7 +22,7 @@ from batcher.core.version import __version__
 from batcher.runner.progress import Says, counted, counting
 from batcher.runner.run_dir import hold
 from batcher.store import STATE, StateFile, connect_to_read, exporting, is_going, picks, read_facts, reading, viewing
-from batcher.store.facts import Look
+from batcher.store.facts import FileStamp
 from batcher.store.files.whole import put_in_place, write_whole
 
 RECORDS, FAILURES = "records.jsonl", "failures.jsonl"
@@ -31,12 +31,12 @@ _ALL = RECORDS, FAILURES, picks.PICKS  # verdicts are part of the records
 
 def write(state: StateFile, *, simulated: bool, progress: Says) -> None:
     """Write both files, each whole or not at all. Raises DiskError."""
-    run_dir, verdicts = state.path.parent, _looks(state.path.parent, picks.PICKS)
+    run_dir, verdicts = state.path.parent, _stamps(state.path.parent, picks.PICKS)
     images, _, _ = reading.images(state.connection)
     tell = counting(progress, f"writing {RECORDS}: {{:,}} of {images:,}")
     for name, lines in _tables(state.connection, run_dir, simulated=simulated, tell=tell):
         write_whole(run_dir / name, lines)
-    state.must_commit([lambda: state.note_tables(_looks(run_dir, RECORDS, FAILURES) + verdicts)])
+    state.must_commit([lambda: state.note_tables(_stamps(run_dir, RECORDS, FAILURES) + verdicts)])
 
 
 def refresh(run_dir: Path) -> bool:
@@ -49,8 +49,8 @@ def refresh(run_dir: Path) -> bool:
     new = {name: run_dir / f".new-{name}" for name in (RECORDS, FAILURES)}
     with closing(connect_to_read(run_dir)) as connection:
         version, facts = viewing.data_version(connection), read_facts(connection)
-        verdicts = _looks(run_dir, picks.PICKS)
-        if facts.tables == _looks(run_dir, *_ALL) or not (run_dir / RECORDS).exists() or is_going(connection, run_dir):
+        verdicts = _stamps(run_dir, picks.PICKS)
+        if facts.tables == _stamps(run_dir, *_ALL) or not (run_dir / RECORDS).exists() or is_going(connection, run_dir):
             return False
         with exporting.snapshot(connection):
             for name, lines in _tables(connection, run_dir, simulated=bool(facts.simulated), tell=lambda _: None):
@@ -62,7 +62,7 @@ def refresh(run_dir: Path) -> bool:
                 for name, path in new.items():
                     put_in_place(path, run_dir / name)
                 with closing(StateFile(run_dir / STATE)) as state:
-                    fresh = _looks(run_dir, RECORDS, FAILURES) + verdicts
+                    fresh = _stamps(run_dir, RECORDS, FAILURES) + verdicts
                     state.must_commit([lambda: state.note_tables(fresh)])
         except BusyError:
             return False
@@ -71,17 +71,17 @@ def refresh(run_dir: Path) -> bool:
 
 def are_fresh(state: StateFile) -> bool:
     """Whether tables and verdicts are as they were when the tables were last written, by size and time."""
-    return state.facts.tables == _looks(state.path.parent, *_ALL)
+    return state.facts.tables == _stamps(state.path.parent, *_ALL)
 
 
-def _looks(run_dir: Path, *names: str) -> tuple[Look, ...]:
+def _stamps(run_dir: Path, *names: str) -> tuple[FileStamp, ...]:
     """Of each existing file."""
-    looks = []
+    stamps = []
     for name in names:
         with suppress(OSError):
             facts = (run_dir / name).stat()
-            looks.append(Look(facts.st_size, facts.st_mtime_ns))
-    return tuple(looks)
+            stamps.append(FileStamp(facts.st_size, facts.st_mtime_ns))
+    return tuple(stamps)
 
 
 def _tables(

@@ -12,7 +12,7 @@ from typing import Any
 from batcher.core.job import MISSING, RETRIED, Entry, State
 from batcher.core.units import show_count, show_usd
 from batcher.images.storage import reader_of
-from batcher.runner.lost_and_found import move_aside
+from batcher.runner.lost_and_found import move_to_lost_and_found
 from batcher.runner.run_dir import images_folder
 from batcher.runner.sidecars import describes
 from batcher.store import STATE, StateFile, auditing, connect_to_read, is_going, reading
@@ -73,7 +73,7 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
             _choose_missing(state, which, chosen)
         if chosen.moves and not which.dry_run:
             if chosen.damaged:  # first, as a run in progress writes new files once the jobs are reopened
-                _move_aside(run_dir, chosen.damaged)
+                _to_lost_and_found(run_dir, chosen.damaged)
             state.must_commit(chosen.moves)
         facts, going = state.facts, is_going(state.connection, run_dir)
     others = {name: by_state[State(name)] for name in RETRIED if State(name) in by_state and State(name) not in wanted}
@@ -153,10 +153,10 @@ def _choose_missing(state: StateFile, which: Reopen, chosen: _Chosen) -> None:
             ]
 
 
-def _move_aside(run_dir: Path, files: Sequence[str]) -> None:
+def _to_lost_and_found(run_dir: Path, files: Sequence[str]) -> None:
     """Move them to lost+found, if they exist; a name that leads out of the folder is ignored."""
     reader = reader_of(run_dir)
     for file in files:
         with suppress(Outside):
             reader.path(file)
-            move_aside(run_dir, file)
+            move_to_lost_and_found(run_dir, file)

@@ -9,7 +9,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import asdict
 
 from batcher.core.job import Counts, State, utc
-from batcher.core.lifecycle import AT_REST
+from batcher.core.lifecycle import TERMINAL
 from batcher.core.tally import Tally
 from batcher.core.version import __version__
 from batcher.runner.stop import SEVERITY, Stop
@@ -173,7 +173,7 @@ def standing(connection: sqlite3.Connection, counts: Counts, price: float | None
     whole = sum(money.values(), Money())
     total = whole.cost(price)
     reserved = whole.open * (price or 0.0)
-    unlisted = max(0, counts.pending - sum(by_state.get(state, 0) for state in State if state not in AT_REST))
+    unlisted = max(0, counts.pending - sum(by_state.get(state, 0) for state in State if state not in TERMINAL))
     to_come = (whole.waiting + unlisted) * (price or 0.0)
     return Standing(
         run=run,

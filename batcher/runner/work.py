@@ -228,7 +228,7 @@ def _live(context: RunContext, snapshot: Snapshot) -> Live:
 def _snapshot(context: RunContext) -> Snapshot:
     budget, flow, now = context.money.budget, context.flow, context.clock.now()
     is_known = budget.price is not None or budget.spent > 0
-    flow.waits.look(now, files_wait=flow.downloads.is_crowded)
+    flow.waits.sample(now, files_wait=flow.downloads.is_crowded)
     return context.tally.snapshot(
         now, budget.spent if is_known else None, waits=flow.waits, asked=flow.submits.ceiling,
         pace=flow.submits.rate, slots=flow.slots.size,

@@ -24,14 +24,14 @@ def finished(connection: sqlite3.Connection, only: Iterable[int] | None = None) 
     """
     if only is not None:
         for places, some in in_groups(list(only)):
-            yield from _found(connection, f"j.id IN {places}", some)
+            yield from _files_of(connection, f"j.id IN {places}", some)
         return
     (end,) = connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
     for last in range(0, end, _CHUNK):
-        yield from _found(connection, "j.id > ? AND j.id <= ?", (last, last + _CHUNK))
+        yield from _files_of(connection, "j.id > ? AND j.id <= ?", (last, last + _CHUNK))
 
 
-def _found(connection: sqlite3.Connection, which: str, values: Sequence[int]) -> list[Files]:
+def _files_of(connection: sqlite3.Connection, which: str, values: Sequence[int]) -> list[Files]:
     rows = connection.execute(
         f"{ENTRY}{IMAGE_COLUMNS} FROM jobs j LEFT JOIN images i ON i.job_id = j.id"
         f" WHERE {which} AND +j.state = 'done' ORDER BY j.id, i.output_index",

@@ -107,7 +107,7 @@ class Planned:
         return self.jobs if limit is None else min(self.jobs, limit)
 
 
-class Look(NamedTuple):
+class FileStamp(NamedTuple):
     """Size in bytes (``size``) and time in nanoseconds (``mtime_ns``) of a file, by which a change is noticed."""
 
     size: int
@@ -157,7 +157,7 @@ class RunFacts:
     ended: Ended | None = None
     refused: int = 0
     succeeded_at: str | None = None
-    tables: tuple[Look, ...] | None = None
+    tables: tuple[FileStamp, ...] | None = None
     generation: Generation | None = None
     run_id: str | None = None
     planned: Planned | None = None

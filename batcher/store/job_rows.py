@@ -6,7 +6,7 @@ from dataclasses import replace
 from batcher.core.errors import Defect
 from batcher.core.job import Entry, Job
 from batcher.core.naming import with_key
-from batcher.store.facts import Look, RunFacts, change_facts, forget_tables, read_facts
+from batcher.store.facts import FileStamp, RunFacts, change_facts, forget_tables, read_facts
 from batcher.store.rows import ENTRY, INSERT_JOB, entry_of, in_groups, job_row
 from batcher.store.transactions import Transactions
 
@@ -33,9 +33,9 @@ class JobRows(Transactions):
             forget_tables(self.connection)
             self._outdated = True
 
-    def note_tables(self, looks: tuple[Look, ...] | None) -> None:
-        """Record that the tables beside the file match it. looks: as in ``RunFacts.tables``."""
-        self.change_facts(lambda facts: replace(facts, tables=looks))
+    def note_tables(self, stamps: tuple[FileStamp, ...] | None) -> None:
+        """Record that the tables beside the file match it. stamps: as in ``RunFacts.tables``."""
+        self.change_facts(lambda facts: replace(facts, tables=stamps))
         self._outdated = False
 
     @property

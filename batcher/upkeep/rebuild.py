@@ -24,7 +24,7 @@ from batcher.core.naming import safe_part, with_key
 from batcher.core.one_line import one_line
 from batcher.core.sidecar import FailureLine
 from batcher.images.storage import reader_of
-from batcher.runner.lost_and_found import move_aside
+from batcher.runner.lost_and_found import move_to_lost_and_found
 from batcher.runner.records import FAILURES, RECORDS
 from batcher.runner.sidecars import (
     Sidecar,
@@ -78,7 +78,7 @@ def _clear(run_dir: Path, name: str) -> None:
     """Removes a file without bytes; moves any other to ``lost+found``."""
     if (run_dir / name).is_file() and (run_dir / name).stat().st_size == 0:
         (run_dir / name).unlink()
-    move_aside(run_dir, name)
+    move_to_lost_and_found(run_dir, name)
 
 
 def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:

@@ -30,7 +30,7 @@ from batcher.images.check import examine
 from batcher.images.storage import place_of, reader_of, url_of
 from batcher.runner import records
 from batcher.runner.collecting import Collected, collect
-from batcher.runner.lost_and_found import move_aside
+from batcher.runner.lost_and_found import move_to_lost_and_found
 from batcher.runner.progress import Progress, listener
 from batcher.runner.service import Options
 from batcher.store import STATE, StateFile, auditing, connect_to_read, has_state, locked
@@ -42,7 +42,7 @@ from batcher.store.files.whole import put_in_place as land
 from batcher.upkeep.findings import Finding, Fix, Kind, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, recorded_as
 from batcher.upkeep.rebuild import JOBS_PER_COMMIT, Rebuilt, put_in_place, take_in
-from batcher.upkeep.survey import Survey, look
+from batcher.upkeep.survey import Survey, compare
 
 MOST_ROUNDS = 2  # images that the first one takes into the state file may turn out to be damaged
 _SIDECAR = frozenset({Kind.SIDECAR_MISSING, Kind.SIDECAR_UNREADABLE, Kind.SIDECAR_DIFFERS})
@@ -74,8 +74,8 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
         damaged = _move_damaged_state(run_dir)
         rebuilt = None if has_state(run_dir) else put_in_place(run_dir)
         state = held.enter_context(closing(StateFile(run_dir / STATE)))
-        look_again = partial(look, run_dir, state.connection, depth=depth, threads=threads, alone=True)
-        before = look_again(progress=progress)
+        compare_again = partial(compare, run_dir, state.connection, depth=depth, threads=threads, alone=True)
+        before = compare_again(progress=progress)
         repaired = Repaired(before, before.findings, rebuilt=rebuilt)
         if rebuilt is not None:
             kind = Kind.STATE_DAMAGED if damaged else Kind.STATE_MISSING
@@ -92,7 +92,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             repairer.write_tables()
             not_fetched += repairer.not_collected(collected)
             jobs = {finding.job for finding in not_fetched}
-            after = look_again(only=repairer.touched).findings
+            after = compare_again(only=repairer.touched).findings
             repaired.left = [one for one in after if one.kind is not Kind.UNFETCHED or one.job not in jobs]
         repaired.left += not_fetched
         return repaired
@@ -108,7 +108,7 @@ def _move_damaged_state(run_dir: Path) -> bool:
     except (sqlite3.DatabaseError, Damaged):
         is_damaged = True
     for suffix in ("", "-wal", "-shm") if is_damaged else ():
-        move_aside(run_dir, STATE + suffix)
+        move_to_lost_and_found(run_dir, STATE + suffix)
     return is_damaged
 
 
@@ -145,10 +145,10 @@ class _Repairer:
     def fix_on_disk(self) -> list[Entry]:
         """All that needs no network. Gives the jobs whose files have to be fetched, which are READY or RUNNING now."""
         self._state.must_commit([self._state.outdate_tables])
-        self._move_aside(finding.file for finding in self._of_kind(Kind.OUTSIDE) if not finding.entry)
+        self._to_lost_and_found(finding.file for finding in self._of_kind(Kind.OUTSIDE) if not finding.entry)
         self._reader = reader_of(self._run_dir)  # without the folders that those links led to
         self._put_back([finding for finding in self._findings if finding.source is not None])
-        self._move_aside(finding.file for finding in self._of_kind(Kind.ORPHAN, Kind.LEFTOVER))
+        self._to_lost_and_found(finding.file for finding in self._of_kind(Kind.ORPHAN, Kind.LEFTOVER))
         self._take_in(self._of_kind(Kind.UNRECORDED))
         self._correct(self._of_kind(Kind.FACTS_DIFFER))
         lost = [finding for finding in self._findings if _is_lost(finding) and not self._is_whole_now(finding)]
@@ -160,7 +160,7 @@ class _Repairer:
     def _of_kind(self, *kinds: Kind) -> list[Finding]:
         return [finding for finding in self._findings if finding.kind in kinds]
 
-    def _move_aside(self, files: Iterable[str]) -> list[str]:
+    def _to_lost_and_found(self, files: Iterable[str]) -> list[str]:
         """Moves files to ``lost+found``. Gives the new names of those that were there."""
         moved = []
         for file in files:
@@ -168,7 +168,7 @@ class _Repairer:
                 self._reader.path(file)
             except Outside:
                 continue  # a name in a tampered state file must not make us move a file outside
-            if (now := move_aside(self._run_dir, file)) is not None:
+            if (now := move_to_lost_and_found(self._run_dir, file)) is not None:
                 moved.append(now)
         self.count("file moved to lost+found", len(moved))
         return moved
@@ -186,7 +186,7 @@ class _Repairer:
             staged.append((finding, temp))
         for finding, temp in staged:
             if finding.file not in sources:
-                self._move_aside([finding.file])
+                self._to_lost_and_found([finding.file])
             with disk(finding.file):
                 force(temp)
                 land(temp, self._run_dir / finding.file)
@@ -239,7 +239,7 @@ class _Repairer:
             for artifact in artifacts:
                 values = sidecar(entry, artifact, simulated=bool(self._simulated), version=__version__)
                 if not self._says(artifact, values):
-                    self._move_aside([sidecar_of(artifact.file)])
+                    self._to_lost_and_found([sidecar_of(artifact.file)])
                     self._place.put_sidecar(stem(artifact.file).removeprefix(f"{IMAGES}/"), values)
                     self.count("sidecar written from the state file")
 
@@ -269,7 +269,7 @@ class _Repairer:
         damaged = [finding for finding in lost if finding.kind is not Kind.INCOMPLETE]
         for finding in [*damaged, *filter(_is_about_sidecar, self._findings)]:
             if finding.entry is not None and finding.entry.id in ids:
-                moved = self._move_aside([finding.file])
+                moved = self._to_lost_and_found([finding.file])
                 self._moved += [(finding.entry.id, finding.file, now) for now in moved]
         return entries
 

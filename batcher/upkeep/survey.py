@@ -76,19 +76,19 @@ def check(run_dir: Path, *, depth: Depth, threads: int = THREADS, progress: Prog
     require(run_dir)
     if has_state(run_dir):
         with closing(connect_to_read(run_dir)) as connection:
-            return look(run_dir, connection, depth=depth, threads=threads, progress=progress)
+            return compare(run_dir, connection, depth=depth, threads=threads, progress=progress)
     with (
         tempfile.TemporaryDirectory(prefix="batcher-") as folder,
         closing(StateFile(Path(folder) / STATE, is_scratch=True)) as state,
     ):
         rebuilt = rebuild(run_dir, state)
-        survey = look(run_dir, state.connection, depth=depth, threads=threads, progress=progress)
+        survey = compare(run_dir, state.connection, depth=depth, threads=threads, progress=progress)
     message = f"it can be rebuilt for {show_count(rebuilt.jobs, 'job')} from the sidecars"
     survey.findings.insert(0, Finding(kind=Kind.STATE_MISSING, file=STATE, message=message, fix=Fix.FREE))
     return survey
 
 
-def look(
+def compare(
     run_dir: Path,
     connection: sqlite3.Connection,
     *,
@@ -110,7 +110,7 @@ def look(
         if damage := auditing.damage(connection):
             raise sqlite3.DatabaseError(damage)
         with closing(Meter(auditing.sizes(connection)[0] if progress else 0, progress)) as meter:
-            _look(run_dir, connection, survey, meter, depth=depth, threads=threads, only=only)
+            _compare(run_dir, connection, survey, meter, depth=depth, threads=threads, only=only)
     except (sqlite3.DatabaseError, ValueError) as error:
         message = f"{one_line(str(error), 200)}; a repair makes a new one from the sidecars"
         survey.findings.append(Finding(kind=Kind.STATE_DAMAGED, file=STATE, message=message, fix=Fix.FREE))
@@ -118,7 +118,7 @@ def look(
     return survey
 
 
-def _look(
+def _compare(
     run_dir: Path, connection: sqlite3.Connection, survey: Survey, meter: Meter, *, depth: Depth, threads: int,
     only: Iterable[int] | None,
 ) -> None:  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 
 from batcher.core.errors import BatcherError
 from batcher.images.flagging import Flagged, Measures, Place, flagged
-from batcher.images.flags import Look
+from batcher.images.flags import Measured
 from batcher.images.storage import reader_of
 from batcher.store import connect_to_read
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
@@ -40,15 +40,15 @@ class Judge:
         self._is_going = is_going
         self._measures: Measures | None = None
         self._left: dict[str, str] = {}
-        self._fresh: defaultdict[Path, dict[str, Look]] = defaultdict(dict)
+        self._fresh: defaultdict[Path, dict[str, Measured]] = defaultdict(dict)
         self._next = 0.0
         self.flags: dict[Place, list[str]] = {}
         self.unmeasured = 0
         self.is_behind = True
 
-    def saw(self, run_dir: Path, sha256: str, look: Look) -> None:
+    def saw(self, run_dir: Path, sha256: str, measured: Measured) -> None:
         """Take the measures of an image into account. run_dir: of its run. sha256: of its content."""
-        self._fresh[run_dir][sha256] = look
+        self._fresh[run_dir][sha256] = measured
         self._left.pop(sha256, None)
 
     def message(self) -> dict[str, Any]:
@@ -80,8 +80,8 @@ class Judge:
         if self._measures is None:
             self._measures = Measures(self._run_dir)
         fresh, self._fresh = self._fresh, defaultdict(dict)
-        for run_dir, looks in fresh.items():
-            self._measures.add(looks, run_dir)
+        for run_dir, measured in fresh.items():
+            self._measures.add(measured, run_dir)
         with closing(connect_to_read(self._run_dir)) as connection:
             flags_of = flagged(connection, self._measures)
         return flags_of._replace(left={}) if self._is_going() else flags_of
@@ -96,9 +96,9 @@ class Judge:
             run_dir, file = whose(self._run_dir, file)
             with suppress(Absent, NotAFile, Outside, BatcherError, OSError, ValueError):
                 path = await asyncio.to_thread(lambda: reader_of(run_dir).regular(file))  # noqa: B023  awaited
-                look = (await self._thumbs.made(path, place(run_dir, sha256)))[1]
-                if look is not None:
-                    self.saw(run_dir, sha256, look)
+                measured = (await self._thumbs.made(path, place(run_dir, sha256)))[1]
+                if measured is not None:
+                    self.saw(run_dir, sha256, measured)
 
 
 def _wire(flags: dict[Place, list[str]]) -> list[list[Any]]:

@@ -24,7 +24,7 @@ from batcher.view.thumbs import Thumbs
 
 T = TypeVar("T")
 
-LOOK_EVERY = 0.25  # seconds between two looks for changes
+UPDATE_EVERY = 0.25  # seconds between two updates
 _KEPT = 400  # messages
 _LAST = 5.0  # seconds that ``close`` waits for the reader
 _PATIENCE = 5.0  # seconds without a message, after which ``follow`` gives None
@@ -116,14 +116,14 @@ class Live:
         """Look for changes for the next seconds. To be called for every request of a page."""
         self._asked = time.monotonic()
         if all(task.done() for task in self._tasks):
-            self._tasks = [asyncio.create_task(self._look()), asyncio.create_task(self._judge())]
+            self._tasks = [asyncio.create_task(self._update_often()), asyncio.create_task(self._judge())]
 
-    async def _look(self) -> None:
+    async def _update_often(self) -> None:
         while self._is_asked():
-            await self.look()
-            await asyncio.sleep(LOOK_EVERY)
+            await self.update()
+            await asyncio.sleep(UPDATE_EVERY)
 
-    async def look(self) -> None:
+    async def update(self) -> None:
         """Send what changed since the last time."""
         if self._index is None:
             return
@@ -145,7 +145,7 @@ class Live:
             message = await self.judge.judge() if self._index is not None else None
             if message is not None:
                 await self._say(message)
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(UPDATE_EVERY)
             await self.judge.measure()
 
     def _is_asked(self) -> bool:

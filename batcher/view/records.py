@@ -19,7 +19,7 @@ from batcher.store.joined import runs_of
 
 AFTER = 2.0  # seconds without a verdict, or as long as the last writing took
 _AT_THE_END = 10.0  # most seconds that ``close`` waits; the writing process then goes on alone
-_LOOK_EVERY = 0.05  # seconds
+_CHECK_EVERY = 0.05  # seconds
 
 
 class RecordsWriter:
@@ -64,7 +64,7 @@ class RecordsWriter:
                 while writer.poll() is None:
                     if self._ending.is_set() and time.monotonic() - began > _AT_THE_END:
                         return
-                    await asyncio.sleep(_LOOK_EVERY)
+                    await asyncio.sleep(_CHECK_EVERY)
             self._after = max(AFTER, time.monotonic() - began)
 
 

@@ -67,7 +67,7 @@ class RunReader:
         self._took: Counter[float] = Counter()  # seconds
         self._states: dict[int, tuple[str, int]] = {}  # state and position by job
         self._columns: Columns | None = None
-        self._broken: dict[int, tuple[Path, Any]] = {}  # by job: an image that could not be shown, and its _look then
+        self._broken: dict[int, tuple[Path, Any]] = {}  # by job: an image that could not be shown, and its _stamp then
         self._ends: dict[str, int] = {}  # lengths of the tables that the page has
         self.verdicts = picks.Picks()
         self._picks_read = 0  # bytes
@@ -156,7 +156,7 @@ class RunReader:
             if since is None:
                 return {"reset": True}
             moved = since
-        back = [id_ for id_, (path, look) in self._broken.items() if _look(path) != look]
+        back = [id_ for id_, (path, stamp) in self._broken.items() if _stamp(path) != stamp]
         for id_ in back:
             del self._broken[id_]
         if moved or back:
@@ -175,7 +175,7 @@ class RunReader:
     def watch(self, row: JobRow, path: Path) -> None:
         """Watch the file of a missing or damaged image: ``changes`` has the row again once the file changes."""
         if len(self._broken) < _MOST_BROKEN:
-            self._broken[row.id] = path, _look(path)
+            self._broken[row.id] = path, _stamp(path)
 
     def is_going(self) -> bool:
         """Whether a process is working on the run."""
@@ -285,7 +285,7 @@ class RunReader:
         return None if row is None else f"{row.key}/{row.output_index}?{(row.sha256 or '')[:8]}"
 
 
-def _look(path: Path) -> tuple[int, ...] | None:
+def _stamp(path: Path) -> tuple[int, ...] | None:
     """Size, time and inode of a file, to notice a change; None if there is no file."""
     try:
         facts = path.stat()

@@ -158,13 +158,13 @@ class Server:
         if target.is_file() and not target.is_symlink():
             return web.FileResponse(target, headers={**headers, "Content-Type": "image/webp"})
         try:
-            content, look = await self._runs.thumbs.made(path, target)
+            content, measured = await self._runs.thumbs.made(path, target)
         except (OSError, ValueError, SyntaxError, EOFError) as error:
             await live.ask(live.reader.watch, row, path)
             why = f"{path.name} can't be shown: {error}. If it is damaged, this fetches it again, free:"
             return _error(why, repair(run_dir), status=422)
-        if look is not None:
-            live.judge.saw(run_dir, row.sha256 or "", look)
+        if measured is not None:
+            live.judge.saw(run_dir, row.sha256 or "", measured)
         return web.Response(body=content, content_type="image/webp", headers=headers)
 
     async def _image(self, request: web.Request) -> web.StreamResponse:
@@ -199,7 +199,7 @@ class Server:
                 return _error("this page is read-only: it was opened with --read-only", status=403)
             live, body = self._live(request), await _body(request)
             answer = await work(live, body)
-            await live.look()  # so that the change is in the index at once
+            await live.update()  # so that the change is in the index at once
             return _json(answer)
 
         return handler

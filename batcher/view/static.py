@@ -17,7 +17,7 @@ from typing import Any
 
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.units import show_bytes, show_count
-from batcher.images.flagging import look_at_all
+from batcher.images.flagging import flag_all
 from batcher.images.storage import reader_of
 from batcher.images.thumbnail import make
 from batcher.store import connect_to_read, viewing
@@ -58,7 +58,7 @@ def _written(reader: RunReader, folder: Path) -> str:
     with ThreadPoolExecutor(2) as pool:  # Pillow releases the interpreter lock
         kept = list(pool.map(lambda row: _files(reader.run_dir, safe, row, folder), rows))
     with closing(connect_to_read(reader.run_dir)) as connection:
-        seen = look_at_all(reader.run_dir, connection).flags
+        seen = flag_all(reader.run_dir, connection).flags
     index["flags"] = [[job, output, flags] for (job, output), flags in seen.items()]
     facts = {**index["facts"], "run": reader.run_dir.name, "going": False, "resume": None, "control_history": []}
     index["facts"] = {**facts, "words": {**facts["words"], **words.overview(facts)}}

@@ -9,10 +9,10 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
-from batcher.images.flags import Look
+from batcher.images.flags import Measured
 
 THUMBS = "thumbs"
-Made = tuple[bytes, Look | None]
+Made = tuple[bytes, Measured | None]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -104,7 +104,7 @@ async def _make(process: Process, source: Path, target: Path) -> Made:
         await stdin.drain()
         answer = json.loads(await stdout.readuntil())
         if "error" not in answer:
-            return await stdout.readexactly(answer["size"]), Look(*answer["look"])
+            return await stdout.readexactly(answer["size"]), Measured(*answer["measured"])
     except asyncio.IncompleteReadError:
         raise OSError("the process that makes thumbnails died") from None
     raise ValueError(answer["error"])

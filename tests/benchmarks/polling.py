@@ -13,7 +13,17 @@ from time import thread_time_ns
 
 from batcher.pacing.polling import PollPlanner
 from tests.benchmarks.table import Line
-from tests.support.waiting import Job, Played, Spread, World, at_rest, best_cost, every, interval_of, most_within
+from tests.support.waiting import (
+    Job,
+    Played,
+    Spread,
+    World,
+    best_cost,
+    every,
+    in_steady_state,
+    interval_of,
+    most_within,
+)
 
 KNOWN = 200
 PRICES = (0.1, 0.5)  # seconds of delay that a call is worth
@@ -155,7 +165,7 @@ def _jobs_until_noticed(spread: Spread, factor: float, in_flight: int) -> int:
     at_first, found = 0.0, 0
 
     def above(planner: PollPlanner) -> float:
-        delay, calls = at_rest(planner, after, 300)
+        delay, calls = in_steady_state(planner, after, 300)
         return (delay + price * calls) / least - 1.0
 
     def noticed(job: Job, run: Played) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from batcher.core.errors import Defect
 from batcher.core.job import State
-from batcher.core.lifecycle import AT_REST, MOVES, PAID_FOR, Event, advance
+from batcher.core.lifecycle import MOVES, PAID_FOR, TERMINAL, Event, advance
 
 S, E = State, Event
 
@@ -66,9 +66,9 @@ def test_every_event_is_good_for_something() -> None:
     assert {event for _, event, _ in ARROWS} == set(Event)
 
 
-@pytest.mark.parametrize("state", sorted(set(State) - AT_REST))
+@pytest.mark.parametrize("state", sorted(set(State) - TERMINAL))
 def test_every_state_that_is_not_at_rest_can_come_to_rest_and_to_be_done(state: State) -> None:
-    assert reachable(state, set()) & AT_REST
+    assert reachable(state, set()) & TERMINAL
     assert State.DONE in reachable(state, BY_A_PERSON)
 
 
@@ -88,8 +88,8 @@ def test_any_other_move_is_a_defect_that_names_state_and_event(state: State, eve
     assert str(event) in str(caught.value)
 
 
-@pytest.mark.parametrize("state", sorted(AT_REST))
-def test_only_a_person_moves_a_job_that_is_at_rest(state: State) -> None:
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+def test_only_a_person_moves_a_job_in_a_terminal_state(state: State) -> None:
     assert set(MOVES[state]) <= BY_A_PERSON
 
 
@@ -101,7 +101,7 @@ def test_what_is_found_on_the_disk_is_done_and_nothing_else() -> None:
     assert {after for _, event, after in ARROWS if event is E.FOUND} == {State.DONE}
 
 
-@pytest.mark.parametrize("state", sorted((AT_REST | PAID_FOR) - {State.DONE}))
+@pytest.mark.parametrize("state", sorted((TERMINAL | PAID_FOR) - {State.DONE}))
 def test_no_way_leads_from_a_submit_that_may_have_been_paid_to_another_but_by_retried_or_reopened(state: State) -> None:
     assert State.SUBMITTING in reachable(state, set())
     assert State.SUBMITTING not in reachable(state, TO_PAY_AGAIN)
@@ -118,8 +118,8 @@ def test_asking_again_for_what_was_paid_never_submits() -> None:
 
 
 def test_what_can_be_reopened_is_what_is_at_rest_without_a_picture() -> None:
-    assert {state for state, moves in MOVES.items() if E.REOPENED in moves} == AT_REST - {State.DONE}
+    assert {state for state, moves in MOVES.items() if E.REOPENED in moves} == TERMINAL - {State.DONE}
 
 
 def test_at_rest_is_exactly_what_only_a_person_can_move() -> None:
-    assert {state for state, moves in MOVES.items() if set(moves) <= BY_A_PERSON} == AT_REST
+    assert {state for state, moves in MOVES.items() if set(moves) <= BY_A_PERSON} == TERMINAL

@@ -67,7 +67,7 @@ def test_what_earlier_processes_did_is_counted_but_never_feeds_the_pace() -> Non
 def test_the_time_left_is_that_of_this_processs_own_pace() -> None:
     tally = begun(done=900)
     for second in range(1, 21):
-        tally.at_rest(State.DONE, 100.0 + second)
+        tally.reached_terminal(State.DONE, 100.0 + second)
     snapshot = tally.snapshot(120.0, None)
     assert snapshot.done == 920
     assert snapshot.rate == pytest.approx(1.0, rel=0.05)
@@ -77,9 +77,9 @@ def test_the_time_left_is_that_of_this_processs_own_pace() -> None:
 def test_the_pace_is_that_of_the_last_minute() -> None:
     tally = begun(total=10**6)
     for tick in range(1000):
-        tally.at_rest(State.DONE, 100.0 + tick * 0.1)  # 10 a second for 100 s
+        tally.reached_terminal(State.DONE, 100.0 + tick * 0.1)  # 10 a second for 100 s
     for tick in range(1, 101):
-        tally.at_rest(State.DONE, 200.0 + tick)  # then 1 a second
+        tally.reached_terminal(State.DONE, 200.0 + tick)  # then 1 a second
     assert tally.rate(300.0) == pytest.approx(1.0, rel=0.1)
 
 
@@ -87,7 +87,7 @@ def test_the_pace_is_that_of_the_last_minute() -> None:
 def test_a_slow_service_has_a_pace_and_a_time_left_too(gap: float) -> None:
     tally = begun(total=100)
     for count in range(1, 21):
-        tally.at_rest(State.DONE, 100.0 + gap * count)
+        tally.reached_terminal(State.DONE, 100.0 + gap * count)
     snapshot = tally.snapshot(100.0 + gap * 20.0 + 1.0, None)
     assert snapshot.rate == pytest.approx(1.0 / gap, rel=0.25)
     assert snapshot.eta == pytest.approx(80 * gap, rel=0.25)
@@ -96,7 +96,7 @@ def test_a_slow_service_has_a_pace_and_a_time_left_too(gap: float) -> None:
 def test_in_an_outage_the_pace_falls_and_the_time_left_grows() -> None:
     tally = begun()
     for second in range(1, 61):
-        tally.at_rest(State.DONE, 100.0 + second)
+        tally.reached_terminal(State.DONE, 100.0 + second)
     now, later = tally.snapshot(160.0, None), tally.snapshot(760.0, None)
     assert later.rate < now.rate / 5
     assert now.eta is not None
@@ -112,7 +112,7 @@ def test_the_numbers_add_up_whatever_comes(story: list[tuple[State, float]]) -> 
     tally, now = begun(total=len(story)), 100.0
     for state, gap in story:
         now += gap
-        tally.at_rest(state, now)
+        tally.reached_terminal(state, now)
         snapshot = tally.snapshot(now + 0.5, 1.0)
         assert 0.0 <= snapshot.rate <= 2 * (len(story) + 1)
         assert snapshot.eta is None or snapshot.eta >= 0.0
@@ -123,7 +123,7 @@ def test_the_numbers_add_up_whatever_comes(story: list[tuple[State, float]]) -> 
 def test_memory_does_not_grow_with_the_jobs() -> None:
     tally = begun(total=10**6)
     for count in range(100_000):
-        tally.at_rest(State.DONE, 100.0 + count / 100)
+        tally.reached_terminal(State.DONE, 100.0 + count / 100)
         tally.warn("x")
     assert len(tally._samples) <= WINDOW + 3
     assert len(tally.warnings) <= 20

@@ -265,7 +265,7 @@ def test_interrupted_it_says_so_and_goes_on(
     def interrupted(*_: object) -> Callable[..., Any]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("batcher.store.files.link_or_copy.Landing.put", interrupted)
+    monkeypatch.setattr("batcher.store.files.link_or_copy.LinkOrCopy.put", interrupted)
     came = batcher("export", run, tmp_path / "out", "--to", "captions", "--json")
     assert came.code == came.json["exit_code"] == 130
     assert "same command again" in came.err

@@ -85,9 +85,9 @@ def test_reading_follows_recorded_names_and_no_others(place: Any, tmp_path: Path
 def test_what_is_moved_aside_is_kept_and_never_listed(place: Any) -> None:
     for content in (b"one", b"two"):
         place.put("a", "png", content, ONE)
-        assert place.move_aside("images/a.png")
+        assert place.move_to_lost_and_found("images/a.png")
     assert set(files(place)) == {"a.json"}
-    assert place.move_aside("images/a.png") is None
+    assert place.move_to_lost_and_found("images/a.png") is None
 
 
 def test_a_local_copy_is_made_once_and_only_of_the_recorded_bytes(place: Any, tmp_path: Path) -> None:

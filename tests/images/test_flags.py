@@ -8,7 +8,7 @@ from PIL import Image
 
 from batcher.core.flag import Flag
 from batcher.core.groups import group_key
-from batcher.images.flags import Candidate, asked_ratio, flags, look
+from batcher.images.flags import Candidate, asked_ratio, flags, measure
 from batcher.simulator.images import black, image_file
 
 PROMPTS = [f"{colour} {thing}" for colour in ("red", "blue", "old", "tiny") for thing in ("kite", "heron", "boat")]
@@ -19,7 +19,7 @@ def candidate(number: int, content: bytes, **inputs: Any) -> Candidate:
     return Candidate(
         place=(f"{number:032x}", 0), sha256=sha256(content).hexdigest(), group=group_key("m", inputs),
         prompt=str(inputs.get("prompt")), seed=str(inputs.get("seed", "")), asked=16 / 9, width=image.width,
-        height=image.height, look=look(image),
+        height=image.height, measured=measure(image),
     )  # fmt: skip
 
 

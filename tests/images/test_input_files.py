@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from batcher.images.input_files import Finding, look_at
+from batcher.images.input_files import Finding, check_links
 from batcher.manifest.schema.media import wanted
 from batcher.runner.intake.input_check import FIRST, SAMPLE, _chosen
 
@@ -48,7 +48,7 @@ def looked(*paths: str, public_only: bool = False) -> dict[str, Finding]:
         await site.start()
         root = f"http://127.0.0.1:{runner.addresses[0][1]}"
         takes = wanted("image_url", {"type": "string"})
-        found = await look_at(dict.fromkeys((root + path for path in paths), takes), public_only=public_only)
+        found = await check_links(dict.fromkeys((root + path for path in paths), takes), public_only=public_only)
         await runner.cleanup()
         return {url.removeprefix(root): finding for url, finding in found.items()}
 

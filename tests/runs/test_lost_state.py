@@ -14,7 +14,7 @@ import pytest
 
 from batcher.core.errors import TakenOver, UsageError
 from batcher.core.job import State
-from batcher.runner.lost_and_found import move_aside
+from batcher.runner.lost_and_found import move_to_lost_and_found
 from batcher.runner.progress import Silent
 from batcher.runner.recovery.departures import JOURNAL, Departures, recover
 from batcher.runner.recovery.generation import read_beside, take
@@ -91,7 +91,7 @@ def test_a_lost_state_file_and_files_that_are_not_whole_cost_nothing_either(tmp_
         truncated(folder)
         came = [await go(folder, path, service)]
         truncated(folder)
-        move_aside(folder, ours[2].with_suffix(".png").relative_to(folder).as_posix())
+        move_to_lost_and_found(folder, ours[2].with_suffix(".png").relative_to(folder).as_posix())
         came.append(await go(folder, path, service))
         return came, service.stats()
 

@@ -126,7 +126,7 @@ def problems(weather: Weather, jobs: int) -> list[str]:
     """What a storm must never do."""
     found = []
     if weather.left or weather.done + weather.failed + weather.in_doubt != jobs:
-        found.append(f"{weather.left} of {jobs} jobs not at rest after {weather.runs} runs")
+        found.append(f"{weather.left} of {jobs} jobs not in a terminal state after {weather.runs} runs")
     if weather.most_charges > 1:
         found.append(f"one request was charged {weather.most_charges} times")
     if weather.leaks:

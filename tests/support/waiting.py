@@ -241,7 +241,7 @@ def _timed(played: Played, call: Callable[[], float]) -> float:
     return answer
 
 
-def at_rest(planner: PollPlanner, spread: Spread, jobs: int, seed: int = 5) -> tuple[float, float]:
+def in_steady_state(planner: PollPlanner, spread: Spread, jobs: int, seed: int = 5) -> tuple[float, float]:
     """Mean delay and calls of jobs that are polled as the planner would now, without its learning from them."""
     still, random = copy.deepcopy(planner), Random(seed)
     delays, calls = [], 0

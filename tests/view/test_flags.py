@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from batcher.core.where import Where, WhereError
-from batcher.images.flagging import MEASURES, Measures, look_at_all
+from batcher.images.flagging import MEASURES, Measures, flag_all
 from batcher.store import connect_to_read
 from tests.support.big_run import make_run
 from tests.support.browser import Served
@@ -54,15 +54,15 @@ def test_a_flag_that_there_is_not_is_an_error_with_the_nearest_one() -> None:
 
 def test_a_picture_is_measured_once(varied: Path) -> None:
     with closing(connect_to_read(varied)) as connection:
-        assert len(look_at_all(varied, connection, 0).left) == 8  # nobody looked
-        look_at_all(varied, connection)
+        assert len(flag_all(varied, connection, 0).left) == 8  # nobody looked
+        flag_all(varied, connection)
         assert len((varied / MEASURES).read_text().splitlines()) == 8
         for file in (varied / "images").glob("*.png"):
             file.unlink()
-        assert look_at_all(varied, connection).counts()["low-entropy"] == 8
+        assert flag_all(varied, connection).counts()["low-entropy"] == 8
     with (varied / MEASURES).open("a") as measures:
         measures.write('["half')
-    assert len(Measures(varied).looks) == 8
+    assert len(Measures(varied).by_sha256) == 8
 
 
 def test_a_picture_that_is_gone_or_damaged_stays_unmeasured_and_stops_nothing(varied: Path) -> None:
@@ -70,17 +70,17 @@ def test_a_picture_that_is_gone_or_damaged_stays_unmeasured_and_stops_nothing(va
     first.unlink()
     second.write_bytes(b"\x89PNG\r\n\x1a\nno more")
     with closing(connect_to_read(varied)) as connection:
-        assert len(look_at_all(varied, connection).left) == 2
+        assert len(flag_all(varied, connection).left) == 2
 
 
 def test_the_ratios_that_imagen_really_gives_are_not_wrong(varied: Path) -> None:
     with closing(connect_to_read(varied)) as connection:
-        assert "wrong-ratio" not in look_at_all(varied, connection).counts()  # 1408x768 for 16:9
+        assert "wrong-ratio" not in flag_all(varied, connection).counts()  # 1408x768 for 16:9
 
 
 def test_the_page_measures_while_it_is_open_and_hears_of_flags(served: Served, run: Path) -> None:
     end = time.monotonic() + 20
-    while len(Measures(run).looks) < 24 and time.monotonic() < end:  # files that the 34 pictures share
+    while len(Measures(run).by_sha256) < 24 and time.monotonic() < end:  # files that the 34 pictures share
         ask(served, "/runs/night/changes", **known(served))
         time.sleep(0.1)
     flags: list[str] = []

@@ -67,7 +67,7 @@ def layout(
     meta, wrong, ident = [], [], None
     for name in names:
         column = columns.get(name) or by_fold.get(fold_name(name.strip()))
-        means = column or kind_of_name(name)
+        kind = column or kind_of_name(name)
         if name == prompt:
             continue
         if name in aside:
@@ -77,14 +77,14 @@ def layout(
             wrong.append((name, f"both {quoted(prompt)} and {quoted(name)} are the prompt", mend))
         elif ident is None and column is None and name.strip().casefold() == "id":
             ident = name
-        elif means is None:
+        elif kind is None:
             meta.append(name)
-        elif means in taken:
-            what = f"both {quoted(taken[means])} and {quoted(name)} are the input `{means}`"
+        elif kind in taken:
+            what = f"both {quoted(taken[kind])} and {quoted(name)} are the input `{kind}`"
             wrong.append((name, what, "keep one of them"))
         else:
-            taken[means] = name
-            (special if column is None else inputs).append((means, name))
+            taken[kind] = name
+            (special if column is None else inputs).append((kind, name))
     if model_inputs.schema is None:
         wrong += [(name, *_unknown_here(name)) for name in meta if name not in aside and is_of_other_models(name)]
     return Layout(prompt, ident, tuple(inputs), tuple(special), tuple(meta), tuple(wrong))

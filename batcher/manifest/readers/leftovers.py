@@ -44,7 +44,7 @@ class Leftovers:
             for number, row in enumerate(rows, 1):
                 prompt = row.inputs.get("prompt")
                 if type(prompt) is str and len(prompt) <= _LONGEST:
-                    self._look_at(row, prompt.strip())
+                    self._check_prompt(row, prompt.strip())
                 elif self._sums:
                     self._sums.clear()
                 if number <= _FEW:
@@ -64,7 +64,7 @@ class Leftovers:
                 more = self._many - at if at == _SHOWN else 0
                 self._reading.problems.doubt(*place, f"{what} (and {more:,} more rows like it)" if more else what, mend)
 
-    def _look_at(self, row: Row, text: str) -> None:
+    def _check_prompt(self, row: Row, text: str) -> None:
         if _FAILED.fullmatch(text) or text.lower() in _NOTHING:
             self._see(row.place("prompt"), f"the prompt of this row is {shown(text)}, which is not a prompt")
         if _is_sum(text, row):

@@ -105,9 +105,9 @@ class PromptLines(FileReader):
 
     def _input(self, option: str, line: int, column: int) -> str | None:
         """The model's input for an option; None with a problem if there is none."""
-        means = self._options.get(option, (option,)) if option else ("prompt",)
-        meant = self._names[option] = next(filter(self._is_input, means), None)
-        if meant is None:
+        candidates = self._options.get(option, (option,)) if option else ("prompt",)
+        name = self._names[option] = next(filter(self._is_input, candidates), None)
+        if name is None:
             if option in self._options:
                 what = f"`--{option}`: the model has no input for it"
                 mend = f"""remove it from every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
@@ -120,10 +120,10 @@ class PromptLines(FileReader):
                     mend = "write it as --neg: sed 's/ --no / --neg /'"
             else:
                 what = f"unknown option `--{printable(option)}`"
-                taken = [name for name, means in self._options.items() if any(map(self._is_input, means))]
+                taken = [other for other, inputs in self._options.items() if any(map(self._is_input, inputs))]
                 mend = suggestion(option, taken)
             self._wrong((line, column), what, mend)
-        return meant
+        return name
 
     def _is_input(self, name: str) -> bool:
         """Whether the model has an input. Width and height count where the model takes an aspect ratio."""

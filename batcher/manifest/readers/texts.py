@@ -23,17 +23,17 @@ class TextLines(FileReader):
     """Reads one prompt a line. Lines end with LF, CR LF or CR only. Empty lines are skipped; ``#`` is text."""
 
     def rows(self) -> Iterator[Row]:
-        looks = Lookalikes(takes_files=self._reading.model_inputs.of("prompt").takes is not None)
+        lookalikes = Lookalikes(takes_files=self._reading.model_inputs.of("prompt").takes is not None)
         try:
             with self._source.text() as stream:
                 for line, text in enumerate(stream, 1):
                     if text.isspace():
                         continue
                     if not self._reading.is_named:
-                        looks.see(text, line)
+                        lookalikes.see(text, line)
                     yield self._row_of(line, {"prompt": text.rstrip("\r\n").lstrip("\ufeff")})
         finally:  # also where the caller stops early
-            if (likeness := looks.likeness()) is not None:
+            if (likeness := lookalikes.likeness()) is not None:
                 self._reading.problems.doubt(self._source.label, likeness[0], 1, *likeness[1:])
 
 
@@ -58,12 +58,12 @@ class TextFolder(FileReader):
                 text = stream.read(LONGEST_PROMPT + 4)
                 while stream.read(LONGEST_PROMPT):
                     pass
-            self._look_at(file.label, text)
+            self._check_text(file.label, text)
             prompt = re.sub(r"(\r\n|\n|\r)\Z", "", text)
             yield self._row_of(1, {"prompt": prompt}, label=file.label, ident=name[: -len(".txt")])
         self._warn_of_others()
 
-    def _look_at(self, label: str, text: str) -> None:
+    def _check_text(self, label: str, text: str) -> None:
         """Notes a file that may be a list of prompts, and doubts the infotext of an image."""
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) >= _MANY_LINES and max(map(len, lines)) < 300:

@@ -122,9 +122,9 @@ class Sweep:
         added: dict[Any, dict[str, Any]] = {}
         for entry in self._include:
             effective = {name: self._effective(name, entry, pins) for name in self.keys}
-            mark = tuple(identity(value) if value is not _ABSENT else _ABSENT for value in effective.values())
-            if mark not in added and not self._in_product(effective, pins):
-                added[mark] = {name: value for name, value in entry.items() if name not in pins}
+            identities = tuple(identity(value) if value is not _ABSENT else _ABSENT for value in effective.values())
+            if identities not in added and not self._in_product(effective, pins):
+                added[identities] = {name: value for name, value in entry.items() if name not in pins}
         return list(added.values())
 
     def _effective(self, name: str, entry: Mapping[str, Any], pins: Mapping[str, Any]) -> Any:

@@ -54,10 +54,10 @@ class Text:
     """Texts and choices after each other. parts: of both kinds, in order.
 
     ``count``: of variants, at most MANY. ``size``: of the tree, in characters and nodes. ``depth``: of choices in
-    choices. ``mark``: the same for equal ones.
+    choices. ``digest``: the same for equal ones.
     """
 
-    __slots__ = ("count", "depth", "mark", "parts", "size")
+    __slots__ = ("count", "depth", "digest", "parts", "size")
 
     def __init__(self, parts: Sequence["str | Choice"]) -> None:
         choices = [part for part in parts if isinstance(part, Choice)]
@@ -65,7 +65,7 @@ class Text:
         self.count: int = min(MANY, prod(choice.count for choice in choices))
         self.size: int = 1 + sum(len(part) if isinstance(part, str) else part.size for part in parts)
         self.depth: int = max((choice.depth for choice in choices), default=0)
-        self.mark = _mark(b"text", *(_bytes(part) if isinstance(part, str) else part.mark for part in parts))
+        self.digest = _digest(b"text", *(_bytes(part) if isinstance(part, str) else part.digest for part in parts))
 
     def variants(self) -> Iterator[list[str]]:
         """In order: what each of the parts is in it."""
@@ -86,7 +86,7 @@ class Choice:
     options: all different. weights: one for each option, above 0; only draws use them. separator: between options.
     """
 
-    __slots__ = ("count", "depth", "least", "mark", "most", "options", "separator", "size", "weights")
+    __slots__ = ("count", "depth", "digest", "least", "most", "options", "separator", "size", "weights")
 
     def __init__(
         self, options: Sequence[Text], weights: Sequence[float], least: int = 1, most: int = 1, separator: str = ""
@@ -97,7 +97,7 @@ class Choice:
         self.size: int = 1 + most * (len(separator) + max(option.size for option in options))
         self.depth: int = 1 + max(option.depth for option in options)
         about = f"{least} {most} {self.weights} {separator}"
-        self.mark: bytes = _mark(b"choice", _bytes(about), *(option.mark for option in options))
+        self.digest: bytes = _digest(b"choice", _bytes(about), *(option.digest for option in options))
 
     def _count(self) -> int:
         ways = [1] + [0] * self.most  # to pick so many of the options so far
@@ -144,8 +144,8 @@ def different_texts(variants: Iterable[list[str]]) -> Iterator[list[str]]:
     """Each text once."""
     seen: set[bytes] = set()
     for parts in variants:
-        if (mark := _mark(_bytes("".join(parts)))) not in seen:
-            seen.add(mark)
+        if (digest := _digest(_bytes("".join(parts)))) not in seen:
+            seen.add(digest)
             yield parts
 
 
@@ -153,7 +153,7 @@ def _bytes(text: str) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
-def _mark(*parts: bytes) -> bytes:
+def _digest(*parts: bytes) -> bytes:
     digest = blake2b(digest_size=16)
     for part in parts:
         digest.update(b"%d:" % len(part))

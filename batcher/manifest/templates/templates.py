@@ -190,6 +190,6 @@ def different(options: list[tuple[Text, float]]) -> tuple[list[Text], list[float
     texts: dict[bytes, Text] = {}
     weights: dict[bytes, float] = {}
     for text, weight in options:
-        texts.setdefault(text.mark, text)
-        weights[text.mark] = weights.get(text.mark, 0) + weight
+        texts.setdefault(text.digest, text)
+        weights[text.digest] = weights.get(text.digest, 0) + weight
     return list(texts.values()), list(weights.values())

@@ -111,8 +111,8 @@ def instead_of(name: str, names: Sequence[str]) -> str:
     """How to fix an unknown key. names: the keys that may stand in its place."""
     if "defaults" in names and name in {"vars", "meta"}:
         return f"put it beside the prompt, or the file, that it is for: {{prompt: ..., {name}: {{...}}}}"
-    if "matrix" in names and (meant := kind_of_name(name)) in COMMON:
-        return f"put `{meant}` into `matrix` for several values, or into `defaults`"
+    if "matrix" in names and (kind := kind_of_name(name)) in COMMON:
+        return f"put `{kind}` into `matrix` for several values, or into `defaults`"
     if name == "prompt":
         return "write `prompts:`, with a list below it"
     of_jobs = name == "repeat" or name in COMMON

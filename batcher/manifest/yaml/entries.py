@@ -136,7 +136,7 @@ class Entries(Sections):
     def _prompt(self, node: Node, inline: Inline) -> Row | None:
         label, here = self.document.label, node.place
         if node.kind == "text" or self._is_media(node):
-            self._look_at(node)
+            self._check_keys(node)
             places = {"": here, "prompt": here}
             return Row(label, node.line, {"prompt": node.value()}, None, {}, {}, inline, places, self.copies)
         if node.kind != "mapping":
@@ -159,7 +159,7 @@ class Entries(Sections):
     def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
         if name in {"prompt", self.model_inputs.prompt}:
             if value.kind == "text" or (self._takes_files and value.pairs.keys() == {"file"}):
-                self._look_at(value)
+                self._check_keys(value)
                 row.inputs["prompt"] = value.value()
             else:
                 self._not_a_prompt(value)
@@ -180,7 +180,7 @@ class Entries(Sections):
             self.document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
         return self.repeat_of(value, self.repeats)
 
-    def _look_at(self, node: Node) -> None:
+    def _check_keys(self, node: Node) -> None:
         """Warns of a prompt that is plainly something else: a file name, a key without a space after its colon."""
         if self._takes_files:
             return

@@ -222,8 +222,8 @@ class Sections:
 
     def _item(self, name: str, node: Node, value: Any) -> Node:
         """The element of a list that a value comes from; the node itself without one."""
-        mark, normal = identity(value), self.model_inputs.of(name).normal
-        return next((item for item in node.items if identity(normal(item.value())) == mark), node)
+        wanted, normal = identity(value), self.model_inputs.of(name).normal
+        return next((item for item in node.items if identity(normal(item.value())) == wanted), node)
 
     def _warn_of_strangers(self, name: str, excluded: Axis, axis: Axis, node: Node) -> None:
         if not any(value in axis for value in excluded):

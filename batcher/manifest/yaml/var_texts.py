@@ -39,11 +39,11 @@ class VarTexts:
             if not name or set(name) & set("{}"):
                 self._document.add(key, f"{quoted(name)} can't be the name of a var", "use letters, digits and `_`")
             else:  # a var that can't be read stands for itself, so that `{name}` is not a second problem
-                self._look_at(name, value)
+                self._check_value(name, value)
                 texts[name] = self._texts(name, value) or ("{" + name + "}",)
         return texts
 
-    def _look_at(self, name: str, value: Node) -> None:
+    def _check_value(self, name: str, value: Node) -> None:
         """Warns of one text that may be a list."""
         parts = [part.strip() for part in re.split(r"[,;|]", value.text)]
         if value.kind == "text" and not value.quoted and len(parts) > 1 and all(parts):

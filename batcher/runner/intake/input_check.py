@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from batcher.core.errors import ManifestError, Problem
 from batcher.core.one_line import one_line
-from batcher.images.input_files import look_at
+from batcher.images.input_files import check_links
 from batcher.manifest.schema import ModelSchema
 from batcher.store import reading
 
@@ -27,7 +27,7 @@ async def check_inputs(
     if which == "none" or not takes:
         return ()
     urls = _chosen(_urls(connection, takes, limit), everything=which == "all")
-    findings = await look_at({url: takes[name] for url, (_, _, name) in urls.items()})
+    findings = await check_links({url: takes[name] for url, (_, _, name) in urls.items()})
     problems, warnings = [], []
     for url, finding in findings.items():
         file, line, name = urls[url]

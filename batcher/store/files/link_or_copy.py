@@ -34,7 +34,7 @@ class Made(NamedTuple):
     time_of: str | None = None
 
 
-class Landing:
+class LinkOrCopy:
     """Puts files into the folder of an export. May be used from many threads.
 
     folder: of the export.

@@ -123,7 +123,7 @@ export const counts = () => ({ "": size(), ...tally(order().flatMap(kinds)) });
 export function list({ view, show, sort, words = "", among, only }) {
 	const parts = words.toLowerCase().split(/\s+/).filter(Boolean), isWall = view === "wall", kind = wanted({ view, show });
 	const hits = parts.length && prompts.map((one) => parts.every((part) => one.join(" ").toLowerCase().includes(part)));
-	const found = (isWall ? order() : byGroup()).filter((i) => (only === undefined || prompt(i) === only) && (!hits || hits[prompt(i)])
+	const shown = (isWall ? order() : byGroup()).filter((i) => (only === undefined || prompt(i) === only) && (!hits || hits[prompt(i)])
 		&& (!among || among.has(col.n[i])) && shows(kind, i));
 	const by = {
 		newest: (a, b) => col.t[b] - col.t[a],
@@ -131,7 +131,7 @@ export function list({ view, show, sort, words = "", among, only }) {
 		stars: (a, b) => verdict(b).stars - verdict(a).stars,
 		prompt: (a, b) => text(a).localeCompare(text(b)),
 	}[sort];
-	return by && isWall ? found.sort(by) : found;
+	return by && isWall ? shown.sort(by) : shown;
 }
 
 // The verdicts of a decision on one picture: [[i, pick], ...].

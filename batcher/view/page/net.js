@@ -105,6 +105,6 @@ export const kept = {
 // What a filter asks of an item of a page from a disk.
 export function valueOf(i, name) {
 	if (name === "flag") return flagsOf(i);
-	const said = verdict(i), { values, outputs } = STATIC[`job/${col.k[i]}`];
-	return name in said ? said[name] : outputs[output(i)]?.[name] ?? values[name];
+	const own = verdict(i), { values, outputs } = STATIC[`job/${col.k[i]}`];
+	return name in own ? own[name] : outputs[output(i)]?.[name] ?? values[name];
 }

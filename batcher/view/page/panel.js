@@ -10,8 +10,8 @@ const section = ([title, facts]) => [h("h2", {}, title), h("dl", {}, Object.entr
 
 export async function info(i) {
 	const { sections, files } = await job(i), { pick, stars, tags, note } = model.verdict(i), file = files[model.output(i)];
-	const said = { pick: pick || "undecided", stars, tags: tags.join(", "), note, flags: model.flagsOf(i).join(", ") };
-	return [h("h2", {}, "Prompt"), h("p.prompt", {}, model.text(i)), [["Verdict", said], ...sections].map(section),
+	const marks = { pick: pick || "undecided", stars, tags: tags.join(", "), note, flags: model.flagsOf(i).join(", ") };
+	return [h("h2", {}, "Prompt"), h("p.prompt", {}, model.text(i)), [["Verdict", marks], ...sections].map(section),
 		file && [section(["File", file]), h("p", {}, h("a", { href: picture(i), target: "_blank", rel: "noopener" }, "Open the original"))]];
 }
 
@@ -55,8 +55,8 @@ export function question(id, body) {
 // Tags and a note; nothing where they are not to be saved.
 export async function tags(i) {
 	const [input, note] = ["tag-words", "tag-note"].map($), verdict = model.verdict(i);
-	const known = new Set([...model.verdicts.values()].flatMap((one) => one.tags));
-	clear($("all-tags"), [...known].map((tag) => h("option", { value: tag })));
+	const used = new Set([...model.verdicts.values()].flatMap((one) => one.tags));
+	clear($("all-tags"), [...used].map((tag) => h("option", { value: tag })));
 	input.value = verdict.tags.join(", ");
 	note.value = verdict.note || "";
 	if (await show("tags") === "save") return { tags: input.value.split(",").map((tag) => tag.trim()).filter(Boolean), note: note.value.trim() || null };

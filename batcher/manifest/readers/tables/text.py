@@ -77,7 +77,7 @@ class TextTable(Table):
             if self._is_header(cells, line, header):
                 continue
             if self._form == "csv" and header.prompt is not None and (prompt := cells[header.prompt]):
-                self._look_at(prompt, line, header.prompt)
+                self._check_prompt(prompt, line, header.prompt)
             yield self._row(cells, line, header)
 
     def _next(self, records: Any) -> list[Any] | None:
@@ -102,7 +102,7 @@ class TextTable(Table):
             raise self._source.failure(what, mend, line, 1)
         return self._named(filled(cells), line, (line, 1))
 
-    def _look_at(self, prompt: str, line: int, at: int) -> None:
+    def _check_prompt(self, prompt: str, line: int, at: int) -> None:
         """Warn of a prompt between signs that quote nothing in CSV; a space before a quote is a problem."""
         if prompt[0].isalnum():  # nearly all prompts
             return
