@@ -55,8 +55,7 @@ class _Order(msgspec.Struct, frozen=True):
     """The arguments of ``Downloader.fetch`` that the worker thread needs.
 
     path: in the folder of images, without number and extension. output_index: from 0, of ``output_count`` files of the
-        job.
-    wanted_ratio: ``16:9``, None if the job does not say. describe: gives the sidecar of the saved file.
+    job. wanted_ratio: ``16:9``, None if the job does not say. describe: gives the sidecar of the saved file.
     """
 
     url: str

@@ -40,9 +40,8 @@ class Candidate:
     """An image to be flagged, and what was asked for.
 
     place: job key and output index. sha256: hex. prompt: as sent. group: equal for jobs that differ in nothing but seed
-        and copy. seed: as text.
-    asked: width / height as asked for, None if the job does not say. width, height: pixels. measured: None if it was
-        not measured.
+    and copy. seed: as text. asked: width / height as asked for, None if the job does not say. width, height: pixels.
+    measured: None if it was not measured.
     """
 
     place: tuple[str, int]

@@ -91,8 +91,8 @@ class Compiler:
     """Makes a plan.
 
     document: of a YAML manifest; empty for any other file. parts: its groups, or the document alone. files: opens the
-        files that it names. flat: a prompt file that is not YAML, and its format. overrides: the flags.
-    model_inputs: of the model; gets warnings too.
+    files that it names. flat: a prompt file that is not YAML, and its format. overrides: the flags. model_inputs: of
+    the model; gets warnings too.
     """
 
     document: Document

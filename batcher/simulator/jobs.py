@@ -31,11 +31,10 @@ class Request:
     """One accepted submit.
 
     number: from 1, in the order of acceptance. id: the request id, a UUID. accepted, started, finished: times. wait:
-        seconds that it queues at least. run: seconds that it takes once it runs. outcome: a key of ``faults.OUTCOMES``,
-        "" for success.
-    cost: US dollars that it was charged, None for nothing. reads: of status and result so far. ended_reads: of the
-        result since it ended. fingerprint: of model and inputs.
-    state: as of the last look at the clock.
+    seconds that it queues at least. run: seconds that it takes once it runs. outcome: a key of ``faults.OUTCOMES``, ""
+    for success. cost: US dollars that it was charged, None for nothing. reads: of status and result so far.
+    ended_reads: of the result since it ended. fingerprint: of model and inputs. state: as of the last look at the
+    clock.
     """
 
     number: int

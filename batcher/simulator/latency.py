@@ -14,10 +14,9 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A distribution of seconds.
 
-    kind: which one.
-    fixed: always ``median``. uniform: between ``low`` and ``high``. lognormal: about ``median``, spread by ``sigma``
-        (with 0.4, nine of ten are within a factor of two), at most ``most``. bimodal: about ``low``, or for a share
-        ``slow`` of the jobs about ``high``, each spread log-normally by ``sigma``.
+    kind: which one. fixed: always ``median``. uniform: between ``low`` and ``high``. lognormal: about ``median``,
+    spread by ``sigma`` (with 0.4, nine of ten are within a factor of two), at most ``most``. bimodal: about ``low``, or
+    for a share ``slow`` of the jobs about ``high``, each spread log-normally by ``sigma``.
     """
 
     kind: Literal["fixed", "uniform", "lognormal", "bimodal"] = "lognormal"

@@ -18,7 +18,8 @@ PROMPT = "prompt"
 class Prompts:
     """Finds the prompts of the jobs of a run directory. Of several runs that are read as one, each has its own name.
 
-    A job is given by its row number. Raises UsageError, DiskError if a run can't be read.
+    run_dir: read once, when this is made. A job is given by its row number. Raises UsageError, DiskError if a run can't
+    be read.
     """
 
     def __init__(self, run_dir: Path) -> None:

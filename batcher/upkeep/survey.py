@@ -44,10 +44,9 @@ _BATCH = 8  # jobs that a thread takes at once
 class Survey:
     """What a check found.
 
-    findings: in the order of the jobs, then the files of no job.
-    jobs, images: number of those that are done. files, bytes: how many were read, and their size. seconds: the time
-        that the check took.
-    going: a run was writing to the directory meanwhile.
+    findings: empty if nothing is wrong. jobs, images: number of those that are done. files,
+    bytes: how many were read, and their size. seconds: the time that the check took. going: a run was writing to the
+    directory meanwhile.
     """
 
     findings: list[Finding] = field(default_factory=list)

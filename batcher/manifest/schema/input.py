@@ -180,7 +180,7 @@ class Input:
 
 
 class GuessedInput(Input):
-    """An input where there is no schema: a cautious guess by its name and by the text of its values."""
+    """An input where there is no schema: a cautious guess by its ``name`` and by the text of its values."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, {}, {}, takes_files=False)

@@ -15,8 +15,9 @@ Tally = dict[str, Counter[str]]
 
 
 class AxisCounts:
-    """``{axis: {value as text: jobs}}`` of one sweep, counted prompt by prompt. Pinned values that are not on the axis
-    are counted beside its own.
+    """``{axis: {value as text: jobs}}`` of one ``sweep``, counted prompt by prompt.
+
+    Pinned values that are not on the axis are counted beside its own.
     """
 
     def __init__(self, sweep: Sweep) -> None:

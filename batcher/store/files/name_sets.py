@@ -15,7 +15,7 @@ _PARTS = 64  # sorted one by one, so that few numbers at a time are Python objec
 
 
 class Names:
-    """A set of file names. Names that some file system treats as one (``A``, ``a``) are equal."""
+    """A set of file names. Names that some file system treats as one (``A``, ``a``) are equal. names: to begin with."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._parts = [array("q") for _ in range(_PARTS)]

@@ -47,8 +47,7 @@ DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse
 class Window:
     """A part of a JSON text that moves forward with what is read of it.
 
-    stream: the text of the source.
-    Every method raises ManifestError for what is not JSON.
+    stream: the text of the source. source: for messages. Every method raises ManifestError for what is not JSON.
     """
 
     def __init__(self, stream: Any, source: Source) -> None:
