@@ -115,5 +115,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ObjectStore]":
     need_buckets()
     from tests.support.object_store import object_store  # noqa: PLC0415  needs the extra
 
-    with object_store(tmp_path_factory.mktemp("weed")) as found:
-        yield found
+    with object_store(tmp_path_factory.mktemp("weed")) as store:
+        yield store

@@ -57,11 +57,11 @@ NO_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common
 @cache
 def modules() -> dict[str, Path]:
     """Every module by its dotted name."""
-    found = {}
+    by_name = {}
     for path in sorted(ROOT.rglob("*.py")):
         parts = path.relative_to(ROOT.parent).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+        by_name[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return by_name
 
 
 @cache

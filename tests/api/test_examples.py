@@ -32,9 +32,9 @@ def test_the_example_of_a_name_runs(name: str, folder: Path, monkeypatch: pytest
     text = getattr(batcher, name).__doc__
     example = doctest.DocTestParser().get_doctest(text, {"batcher": batcher, "asyncio": asyncio}, name, None, 0)
     assert example.examples, f"{name} has no example"
-    said: list[str] = []
-    result = doctest.DocTestRunner().run(example, out=said.append)
-    assert result.failed == 0, "".join(said)
+    output: list[str] = []
+    result = doctest.DocTestRunner().run(example, out=output.append)
+    assert result.failed == 0, "".join(output)
 
 
 def test_there_are_at_most_thirty_names() -> None:

@@ -34,14 +34,14 @@ def test_a_run_blocks_and_gives_the_report() -> None:
 def test_results_come_as_they_are_made_and_have_all_their_facts() -> None:
     async def main() -> list[Any]:
         async with batcher.start(ROWS, out="run", simulate=True, rate=100, matrix={"seed": [7]}) as run:
-            found = [result async for result in run]
+            results = [result async for result in run]
         assert run.report is not None
         assert run.report.done == 6
-        return found
+        return results
 
-    found = asyncio.run(main())
-    assert {result.prompt for result in found} == set(ROWS)
-    for image in found:
+    results = asyncio.run(main())
+    assert {result.prompt for result in results} == set(ROWS)
+    for image in results:
         assert isinstance(image, batcher.Image)
         assert image.path.is_file()
         assert image.seed == 7

@@ -22,8 +22,8 @@ def page(name: str) -> str:
 
 def rows(text: str) -> dict[str, list[str]]:
     """The tables of a page: the first cell's name, and the other cells."""
-    found = re.findall(r"^\| `(\w+)[^|]*\| (.*) \|$", text, re.MULTILINE)
-    return {name: rest.split(" | ") for name, rest in found}
+    cells = re.findall(r"^\| `(\w+)[^|]*\| (.*) \|$", text, re.MULTILINE)
+    return {name: rest.split(" | ") for name, rest in cells}
 
 
 def test_the_session_of_the_manual_runs_and_says_what_it_says(
@@ -39,8 +39,8 @@ def test_the_session_of_the_manual_runs_and_says_what_it_says(
         for block in blocks:
             exec(compile(block, "manual/python.md", "exec"), names)
             out = capsys.readouterr().out
-            for said in re.findall(r"print\(.*\)  # (\S.*)$", block, re.MULTILINE):
-                assert said.removesuffix(" ...") in out
+            for printed in re.findall(r"print\(.*\)  # (\S.*)$", block, re.MULTILINE):
+                assert printed.removesuffix(" ...") in out
     finally:
         logger.setLevel(level)
     assert len(list(Path("sets/kites").rglob("*.png"))) == 1
@@ -105,7 +105,7 @@ def test_a_log_that_cant_be_written_is_refused_before_anything_is_submitted(
 
 def test_secrets_and_queries_are_taken_out_of_words_from_outside() -> None:
     text = 'GET https://u:pw@host.example/a.png?sig=abc&t=1 "https://h/x#f" Authorization: Bearer abcdefgh12345678'
-    said = clean(text)
+    cleaned = clean(text)
     for secret in ("pw@", "sig=", "t=1", "#f", "abcdefgh12345678"):
-        assert secret not in said
-    assert "https://host.example/a.png" in said
+        assert secret not in cleaned
+    assert "https://host.example/a.png" in cleaned

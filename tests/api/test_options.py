@@ -31,14 +31,14 @@ def test_python_values_and_the_texts_of_flags_mean_the_same() -> None:
 
 
 def test_every_option_is_a_flag_of_the_command() -> None:
-    known = {flag.removeprefix("--").replace("-", "_") for param in command_of_run.params for flag in param.opts}
-    assert set(NAMES) <= known
+    flags = {flag.removeprefix("--").replace("-", "_") for param in command_of_run.params for flag in param.opts}
+    assert set(NAMES) <= flags
 
 
 def test_every_flag_of_the_command_is_an_option() -> None:
-    known = {param.opts[0].removeprefix("--").replace("-", "_") for param in command_of_run.params if param.opts}
+    flags = {param.opts[0].removeprefix("--").replace("-", "_") for param in command_of_run.params if param.opts}
     of_the_terminal = {"o", "out", "manifest", "json", "as_json", "help", "verbose", "v", "_v", "_o", "view"}
-    assert known - set(NAMES) - of_the_terminal == set()
+    assert flags - set(NAMES) - of_the_terminal == set()
 
 
 def test_axes_and_defaults_are_dicts() -> None:

@@ -48,8 +48,8 @@ def measure() -> Iterator[Line]:
             yield Line(what=f"{name} is not installed here: not compared", value=0, unit="files/s")
         rates: dict[str, list[float]] = {name: [] for name, command in peers.items() if command}
         for _ in range(ROUNDS):
-            for name, found in rates.items():
-                found.append(_rate(peers[name], ground / f"{len(found)} {name}"))
+            for name, measured in rates.items():
+                measured.append(_rate(peers[name], ground / f"{len(measured)} {name}"))
         best = {name: median(values) for name, values in rates.items()}
         ours = best.pop("batcher")
         fastest = max(best, key=lambda name: best[name])
@@ -80,9 +80,9 @@ def _rate(command: tuple[str, ...], folder: Path) -> float:
     """
     os.sync()
     seconds = run([*command, str(folder)]).seconds
-    found = sum(path.stat().st_size >= SIZE - 100 for path in folder.rglob("*.*g"))
-    if found != FILES:
-        raise RuntimeError(f"{command[:4]} fetched {found} of {FILES} files")
+    files = sum(path.stat().st_size >= SIZE - 100 for path in folder.rglob("*.*g"))
+    if files != FILES:
+        raise RuntimeError(f"{command[:4]} fetched {files} of {FILES} files")
     return FILES / seconds
 
 

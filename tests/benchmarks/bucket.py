@@ -25,11 +25,11 @@ def measure() -> Iterator[Line]:
         content = os.urandom(SIZE)
         rates: dict[Callable[..., float], list[float]] = {_bare: [], _ours: []}
         for number in range(ROUNDS + 1):
-            for way, found in rates.items():
+            for way, measured in rates.items():
                 rate = way(server, Path(folder), f"{way.__name__}{number}", content)
                 if number:  # the first round makes the server's volumes
-                    found.append(rate)
-        bare, ours = (median(found) for found in rates.values())
+                    measured.append(rate)
+        bare, ours = (median(measured) for measured in rates.values())
         ratio = median(one / other for one, other in zip(rates[_ours], rates[_bare], strict=True))
         yield Line(
             what=f"{FILES:,} pictures of {SIZE // 1000} KB and their sidecars, {AT_ONCE} at once", value=2 * ours,

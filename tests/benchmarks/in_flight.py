@@ -84,19 +84,19 @@ def noticed(folder: Path) -> tuple[list[float], int]:
     return sorted(max(0.0, ended - begun - LATENCY) for begun, ended in rows), most
 
 
-async def _watch(found: list[tuple[float, float]]) -> None:
+async def _watch(delays: list[tuple[float, float]]) -> None:
     """Each time that the loop came round late: by how much, and how much of that was the loop's own work."""
     while True:
         wall, own = time.perf_counter(), time.thread_time()
         await asyncio.sleep(STEP)
-        found.append((time.perf_counter() - wall - STEP, time.thread_time() - own))
+        delays.append((time.perf_counter() - wall - STEP, time.thread_time() - own))
 
 
 def _with_a_watch(words: list[str], notes: Path) -> str | int | None:
-    runs, found = Drain.run, list[tuple[float, float]]()
+    runs, delays = Drain.run, list[tuple[float, float]]()
 
     async def watched(*parts: Any) -> None:
-        watch = asyncio.create_task(_watch(found))
+        watch = asyncio.create_task(_watch(delays))
         try:
             await runs(*parts)
         finally:
@@ -108,8 +108,8 @@ def _with_a_watch(words: list[str], notes: Path) -> str | int | None:
             entry()
         except SystemExit as ended:
             code = ended.code
-    late, own = max(found)
-    over, usual = sum(each > 0.05 for each, _ in found), median(each for each, _ in found)
+    late, own = max(delays)
+    over, usual = sum(each > 0.05 for each, _ in delays), median(each for each, _ in delays)
     notes.write_text(json.dumps({"longest": late, "own": own, "over": over, "median": usual}))
     return code
 

@@ -191,8 +191,8 @@ def going(origin: str, manifest: Path, folder: Path) -> Going:
 def counts_of(origin: str) -> list[float]:
     """The moments of all submits so far."""
     with urlopen(f"{origin}/counts") as answer:
-        found: list[float] = json.loads(answer.read())["starts"]
-    return found
+        starts: list[float] = json.loads(answer.read())["starts"]
+    return starts
 
 
 def half_done(folder: Path, table: Path, service: str) -> None:

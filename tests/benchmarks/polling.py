@@ -162,22 +162,22 @@ def _jobs_until_noticed(spread: Spread, factor: float, in_flight: int) -> int:
     after = spread.times(factor)
     price, begins = PRICES[0], 2 * KNOWN + 2 * in_flight
     least = best_cost(after, price)
-    at_first, found = 0.0, 0
+    at_first, later = 0.0, 0
 
     def above(planner: PollPlanner) -> float:
         delay, calls = in_steady_state(planner, after, 300)
         return (delay + price * calls) / least - 1.0
 
     def noticed(job: Job, run: Played) -> bool:
-        nonlocal at_first, found
+        nonlocal at_first, later
         if at_first == 0.0 and len(run.jobs) + in_flight >= begins:  # the first of the new kind is submitted
             at_first = above(run.planner)
-        found += job.number >= begins
-        return job.number >= begins and found % 5 == 1 and above(run.planner) <= max(at_first / 2.0, CLOSE)
+        later += job.number >= begins
+        return job.number >= begins and later % 5 == 1 and above(run.planner) <= max(at_first / 2.0, CLOSE)
 
     world = World(spread=spread, in_flight=in_flight, jobs=begins + 1_500, change=(begins, factor))
     world.play(PollPlanner(price), noticed)
-    return found
+    return later
 
 
 def bursts() -> Iterator[Line]:

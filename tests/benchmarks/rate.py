@@ -49,7 +49,7 @@ def measure() -> Iterator[Line]:
         hidden = threads.submit(_hidden, ground)
         yield from threads.map(lambda rate: _kept(ground, rate), SLOWER)
         with ProcessPoolExecutor(2) as workers:
-            yield from _found(workers)
+            yield from _hidden_limits(workers)
             yield from _followed(workers)
         yield from hidden.result()
 
@@ -153,7 +153,7 @@ def _after(case: Case) -> float:
     return case.seen(case.moment + 120.0).rate(case.moment + 60.0, case.moment + 120.0) / case.limits[1]
 
 
-def _found(workers: Executor) -> Iterator[Line]:
+def _hidden_limits(workers: Executor) -> Iterator[Line]:
     """By kind, over limits, round trips, loads, and with Retry-After or not; at last all kinds together."""
     everything: list[tuple[float, float, float, float]] = []
     for kind in KINDS:

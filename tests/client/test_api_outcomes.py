@@ -220,7 +220,7 @@ def test_a_compressed_bomb_is_unclear_and_takes_little_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("header", "seconds"),
     [
         ("7", 7.0),
         ("Mon, 21 Sep 2026 14:13:50 GMT", 30.0),
@@ -232,10 +232,10 @@ def test_a_compressed_bomb_is_unclear_and_takes_little_memory() -> None:
 )
 @pytest.mark.parametrize("ask", [submit, look, cancel])
 def test_a_429_was_refused_and_says_when(
-    ask: Callable[[Api], Awaitable[Any]], said: str | None, seconds: float | None
+    ask: Callable[[Api], Awaitable[Any]], header: str | None, seconds: float | None
 ) -> None:
     slow_down = {"detail": "slow down"}
-    refusal = answer(slow_down, 429) if said is None else answer(slow_down, 429, Retry_After=said)
+    refusal = answer(slow_down, 429) if header is None else answer(slow_down, 429, Retry_After=header)
     came, _ = asked(refusal, ask=ask, wall=1_790_000_000.0)
     assert isinstance(came, Refused)
     assert came.retry_after == seconds

@@ -38,8 +38,8 @@ def test_urls_in_an_answer_are_not_where_the_next_call_goes() -> None:
             urls = {
                 f"{verb}_url": f"http://127.0.0.1:{elsewhere.port}/{verb}" for verb in ("status", "result", "cancel")
             }
-            told = answer({"request_id": "r-1", "status": "in_queue", **urls})
-            async with serving(told) as rude, Api(rude.base_url, TOKEN) as api:
+            reply = answer({"request_id": "r-1", "status": "in_queue", **urls})
+            async with serving(reply) as rude, Api(rude.base_url, TOKEN) as api:
                 await submit(api)
                 await look(api)
                 await cancel(api)
@@ -145,7 +145,7 @@ def test_an_id_with_path_tricks_never_reaches_the_network(request_id: str) -> No
 def test_a_model_id_with_path_tricks_never_reaches_the_network(model: str) -> None:
     for call in ("submit", "model"):
         arguments = [model, {}] if call == "submit" else [model]
-        came, rude = asked(ACCEPTED, ask=lambda api, call=call, told=arguments: getattr(api, call)(*told))  # type: ignore[misc]
+        came, rude = asked(ACCEPTED, ask=lambda api, call=call, given=arguments: getattr(api, call)(*given))  # type: ignore[misc]
         assert isinstance(came, Rejected)
         assert rude.seen == []
         assert not isinstance(came, AccountError)

@@ -22,11 +22,11 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def service(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[RudeServer]:
     """A service that is not the simulator: it names its price and must not be asked for anything that costs it."""
     ready, stop = threading.Event(), threading.Event()
-    found: list[RudeServer] = []
+    servers: list[RudeServer] = []
 
     async def serve() -> None:
         async with serving(answer(OFFER)) as rude:
-            found.append(rude)
+            servers.append(rude)
             ready.set()
             await asyncio.to_thread(stop.wait)
 
@@ -34,10 +34,10 @@ def service(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[RudeServe
     thread.start()
     assert ready.wait(10)
     monkeypatch.setenv("RUNCOMFY_TOKEN", TOKEN)
-    monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", found[0].base_url)
+    monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", servers[0].base_url)
     try:
-        yield found[0]
+        yield servers[0]
     finally:
         stop.set()
         thread.join()
-    assert all(seen.method == "GET" for seen in found[0].seen), "something was submitted"
+    assert all(seen.method == "GET" for seen in servers[0].seen), "something was submitted"

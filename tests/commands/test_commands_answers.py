@@ -184,10 +184,10 @@ RETRIES: list[tuple[list[str], dict[str, Any], dict[str, int]]] = [
 
 
 @pytest.mark.parametrize(
-    ("flags", "said", "after"), RETRIES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+    ("flags", "counts", "after"), RETRIES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
 def test_retry_reopens_what_it_was_told_to(
-    shell: Shell, flags: list[str], said: dict[str, Any], after: dict[str, int]
+    shell: Shell, flags: list[str], counts: dict[str, Any], after: dict[str, int]
 ) -> None:
     with shell.run_directory() as book:
         mixed(book)
@@ -195,7 +195,7 @@ def test_retry_reopens_what_it_was_told_to(
     assert states(shell) == BEFORE
     came = shell("retry", "run", *flags, "--json")
     assert came.code == 0
-    assert {name: came.json[name] for name in said} == said
+    assert {name: came.json[name] for name in counts} == counts
     assert {**came.json, "dry_run": True} == dry.json
     assert states(shell) == after
 

@@ -30,11 +30,11 @@ MANIFESTS: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.parametrize("what", MANIFESTS)
 def test_a_bad_manifest_is_65_and_nothing_is_made(shell: Shell, what: str) -> None:
-    name, content, said = MANIFESTS[what]
+    name, content, message = MANIFESTS[what]
     shell.file(name, content)
     came = shell("plan", name, "--json")
     assert came.code == 65
-    assert said in came.err
+    assert message in came.err
     assert "Nothing was submitted and nothing was spent." in came.err
     assert came.json["exit_code"] == 65
     assert came.json["errors"][0]["file"] == name
@@ -44,11 +44,11 @@ def test_a_bad_manifest_is_65_and_nothing_is_made(shell: Shell, what: str) -> No
 
 @pytest.mark.parametrize("what", MANIFESTS)
 def test_a_bad_manifest_is_not_run(shell: Shell, service: RudeServer, what: str) -> None:
-    name, content, said = MANIFESTS[what]
+    name, content, message = MANIFESTS[what]
     shell.file(name, content)
     came = shell("run", name)
     assert came.code == 65
-    assert said in came.err
+    assert message in came.err
     assert_no_traceback(came)
     assert shell.tree() == {name}
 

@@ -16,12 +16,12 @@ def checks(came_json: dict[str, list[dict[str, str]]]) -> dict[str, dict[str, st
 def test_a_good_token_is_accepted_with_the_balance_and_nothing_is_paid(shell: Shell, service: RudeServer) -> None:
     service.answers[:] = [answer({"error": "not found", "error_code": 404001}, 404), answer({"balance_usd": 12.5})]
     came = shell("doctor", "--json")
-    found = checks(came.json)
+    results = checks(came.json)
     assert came.code == 0, came
-    assert found["token"]["state"] == "ok"
-    assert "RUNCOMFY_TOKEN" in found["token"]["what"]
-    assert "$12.50" in found["token"]["what"]
-    assert found["service"]["state"] == "ok"
+    assert results["token"]["state"] == "ok"
+    assert "RUNCOMFY_TOKEN" in results["token"]["what"]
+    assert "$12.50" in results["token"]["what"]
+    assert results["service"]["state"] == "ok"
     assert {seen.method for seen in service.seen} == {"GET"}
     assert TOKEN not in came.out + came.err
 
@@ -34,10 +34,10 @@ def test_a_refused_token_is_bad_and_says_where_it_came_from(
     service.answers[:] = [answer(body, status)]
     came = shell("doctor", "--json")
     assert came.code == 3
-    found = checks(came.json)["token"]
-    assert found["state"] == "bad"
-    assert "RUNCOMFY_TOKEN" in found["what"]
-    assert "Profile" in found["fix"]
+    result = checks(came.json)["token"]
+    assert result["state"] == "bad"
+    assert "RUNCOMFY_TOKEN" in result["what"]
+    assert "Profile" in result["fix"]
     assert TOKEN not in came.out + came.err
     assert len(service.seen) == 1  # a refused token is not shown to the account's side
 
@@ -55,15 +55,15 @@ def test_a_service_that_is_ill_is_bad_and_says_nothing_of_the_token(
 
 def test_an_empty_balance_is_a_warning(shell: Shell, service: RudeServer) -> None:
     service.answers[:] = [answer({}, 404), answer({"balance_usd": -0.2})]
-    found = checks(shell("doctor", "--json").json)["token"]
-    assert (found["state"], "$-0.20" in found["what"]) == ("warn", True)
+    result = checks(shell("doctor", "--json").json)["token"]
+    assert (result["state"], "$-0.20" in result["what"]) == ("warn", True)
 
 
 def test_a_clock_that_is_wrong_is_a_warning(shell: Shell, service: RudeServer) -> None:
     service.answers[:] = [answer({}, 404, Date="Mon, 01 Jan 2024 00:00:00 GMT")]
-    found = checks(shell("doctor", "--json").json)["clock"]
-    assert found["state"] == "warn"
-    assert "ahead of" in found["what"]
+    result = checks(shell("doctor", "--json").json)["clock"]
+    assert result["state"] == "warn"
+    assert "ahead of" in result["what"]
 
 
 def test_without_a_token_it_says_how_to_give_one(shell: Shell) -> None:

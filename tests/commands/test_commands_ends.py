@@ -65,10 +65,10 @@ WAYS: dict[str, tuple[str | None, int, dict[str, Any], dict[str, Any]]] = {
 
 
 def ended(shell: Shell, way: str) -> Came:
-    _, _, service, told = WAYS[way]
+    _, _, service, options = WAYS[way]
     manifest = shell.folder / "p.txt"
     manifest.write_text(lines(30))
-    return run(go(shell.folder / RUN, manifest, Simulator(steady(**service)), **told))
+    return run(go(shell.folder / RUN, manifest, Simulator(steady(**service)), **options))
 
 
 def table(text: str) -> list[str]:
@@ -130,9 +130,9 @@ def pasted(shell: Shell, text: str) -> Printed:
 
 @pytest.mark.parametrize("way", ["in doubt", "failures", "fuse", "interrupted"])
 def test_every_command_that_is_printed_can_be_pasted(shell: Shell, way: str) -> None:
-    said = commands(ended(shell, way).summary + shell("status", RUN).out + shell("doctor", RUN).out)
-    assert said or way == "failures"  # texts that were refused are not sent again as they stand
-    for line in said:
+    printed = commands(ended(shell, way).summary + shell("status", RUN).out + shell("doctor", RUN).out)
+    assert printed or way == "failures"  # texts that were refused are not sent again as they stand
+    for line in printed:
         verb, *words = shlex.split(line)[1:]
         if verb == "retry":
             assert shell(verb, *words, *(["--dry-run"] if "--dry-run" not in words else [])).code == 0, line
@@ -155,8 +155,8 @@ def stopped(shell: Shell, *words: str) -> str:
 @pytest.mark.parametrize("words", [("--budget", "0.04"), ("--limit", "2"), ("--budget=0.04",)])
 @pytest.mark.parametrize("source", ["summary", "status"])
 def test_what_a_stopped_run_says_to_type_goes_on_to_the_end(shell: Shell, words: tuple[str, ...], source: str) -> None:
-    said = stopped(shell, *words)
-    text = said if source == "summary" else shell("status", RUN).out
+    summary = stopped(shell, *words)
+    text = summary if source == "summary" else shell("status", RUN).out
     assert pasted(shell, commands(text)[-1]).code == 0
     assert shell("status", RUN, "--json").json["done"] == 6
 
@@ -164,23 +164,23 @@ def test_what_a_stopped_run_says_to_type_goes_on_to_the_end(shell: Shell, words:
 def test_a_budget_that_tune_set_is_raised_where_it_was_set(shell: Shell) -> None:
     stopped(shell, "--limit", "1")
     assert shell("tune", RUN, "--budget", "0.04").code == 0
-    said = shell("run", "p.txt", "-o", RUN, *QUICK)
-    assert said.code == 4
-    for text in (said.out, shell("status", RUN).out):
+    stopped_run = shell("run", "p.txt", "-o", RUN, *QUICK)
+    assert stopped_run.code == 4
+    for text in (stopped_run.out, shell("status", RUN).out):
         assert "The budget was set by tune. $0.12 would be enough" in " ".join(text.split())
     assert shell("tune", RUN, "--budget", "1").code == 0
     assert "The budget is $1.00 now" in shell("status", RUN).out
     assert shell("tune", RUN, "--budget", "0.04").code == 0
-    assert pasted(shell, commands(said.out)[-1]).code == 0
+    assert pasted(shell, commands(stopped_run.out)[-1]).code == 0
 
 
 def test_a_paused_run_says_what_lets_it_go_on(shell: Shell) -> None:
     stopped(shell, "--limit", "1")
     shell("tune", RUN, "--pause")
-    said = shell("run", "p.txt", "-o", RUN, *QUICK)
-    assert said.code == 4
-    assert commands(said.out)[-1] == commands(shell("status", RUN).out)[-1]
-    assert pasted(shell, commands(said.out)[-1]).code == 0
+    stopped_run = shell("run", "p.txt", "-o", RUN, *QUICK)
+    assert stopped_run.code == 4
+    assert commands(stopped_run.out)[-1] == commands(shell("status", RUN).out)[-1]
+    assert pasted(shell, commands(stopped_run.out)[-1]).code == 0
 
 
 def test_tune_says_that_it_resumed_whatever_else_it_changed(shell: Shell) -> None:
@@ -193,6 +193,6 @@ def test_tune_says_that_it_resumed_whatever_else_it_changed(shell: Shell) -> Non
 def test_a_deadline_that_tune_set_and_that_has_passed_is_taken_away(shell: Shell) -> None:
     stopped(shell, "--limit", "1")
     write_control(shell.folder / RUN, Control(deadline=1.0, at=1.0))
-    said = shell("run", "p.txt", "-o", RUN, *QUICK)
-    assert said.code == 4
-    assert pasted(shell, commands(said.out)[-1]).code == 0
+    stopped_run = shell("run", "p.txt", "-o", RUN, *QUICK)
+    assert stopped_run.code == 4
+    assert pasted(shell, commands(stopped_run.out)[-1]).code == 0

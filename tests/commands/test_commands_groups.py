@@ -69,8 +69,8 @@ def test_a_growing_group_a_new_group_and_a_new_name_are_told_apart(shell: Shell)
     facts = planned(shell)
     against = facts["against"]
     assert (against["new"], against["unchanged"], against["gone"], against["done"]) == (5, 8, 0, 8)
-    told = {name: (group["new"], group["unchanged"], group["cost_usd"]) for name, group in facts["groups"].items()}
-    assert told == {"wide": (4, 6, 0.08), "faces": (0, 2, 0.0), "square": (1, 0, 0.02)}
+    groups = {name: (group["new"], group["unchanged"], group["cost_usd"]) for name, group in facts["groups"].items()}
+    assert groups == {"wide": (4, 6, 0.08), "faces": (0, 2, 0.0), "square": (1, 0, 0.02)}
     report = shell("run", "m.yaml", *QUICK, "--json").json
     assert (report["submits"], report["done"]) == (5, 13)
     assert {group["to_submit"] for group in planned(shell)["groups"].values()} == {0}
@@ -90,8 +90,8 @@ def test_jobs_that_a_killed_run_left_are_to_be_submitted_and_not_new(shell: Shel
 def test_records_tell_the_group_and_pictures_are_in_its_folder(shell: Shell) -> None:
     made(shell, SWEEP)
     lines = (shell.folder / "runs/m/records.jsonl").read_text().splitlines()
-    told = [(record["meta"]["group"], record["file"].split("/")[1]) for record in map(json.loads, lines)]
-    assert sorted(told) == [("tall", "tall")] * 2 + [("wide", "wide")] * 6
+    places = [(record["meta"]["group"], record["file"].split("/")[1]) for record in map(json.loads, lines)]
+    assert sorted(places) == [("tall", "tall")] * 2 + [("wide", "wide")] * 6
     assert shell("export", "runs/m", "tall", "--to", "captions", "--where", 'meta.group == "tall"').code == 0
     assert len(list((shell.folder / "tall").glob("*.png"))) == 2
 
@@ -111,8 +111,8 @@ def test_what_two_groups_ask_for_is_told_by_plan_and_by_each_run(shell: Shell) -
 @pytest.mark.parametrize("limit", [("--limit", "2"), ("--limit=2",)])
 def test_what_a_limited_run_says_to_type_next_goes_on(shell: Shell, limit: tuple[str, ...]) -> None:
     shell.file("m.yaml", SWEEP)
-    said = shell("run", "m.yaml", *limit, *QUICK)
-    assert said.code == 4
-    text = said.out + said.err
+    stopped_run = shell("run", "m.yaml", *limit, *QUICK)
+    assert stopped_run.code == 4
+    text = stopped_run.out + stopped_run.err
     command = next(line for line in text.splitlines() if line.startswith("  batcher run"))
     assert shell(*command.split()[1:]).code == 0

@@ -45,12 +45,12 @@ COMMAND_LINES = {  # {} stands for the run directory
 
 def tables() -> dict[str, dict[str, str]]:
     """Command -> field -> type, as the page has them."""
-    found = {}
+    types = {}
     for part in PAGE.read_text("utf-8").split("\n## ")[1:]:
         name = part.partition("\n")[0].removeprefix("batcher ").removesuffix(" --json").removesuffix(" ID")
-        found[name] = dict(re.findall(r"^\| `(\w+)` \| ([a-z ]+?) \|", part, re.MULTILINE))
-    found["status"] |= {name: found["run"][name] for name in Standing.__struct_fields__}
-    return found
+        types[name] = dict(re.findall(r"^\| `(\w+)` \| ([a-z ]+?) \|", part, re.MULTILINE))
+    types["status"] |= {name: types["run"][name] for name in Standing.__struct_fields__}
+    return types
 
 
 def has_type(value: Any, words: str) -> bool:
@@ -71,9 +71,9 @@ def test_the_output_has_the_fields_of_the_manual(
     run = str(shell.simulated(2, "--matrix", "seed=1..2"))
     came = shell(*(word.replace("{}", run) for word in COMMAND_LINES[name]))
     assert came.code in {0, 3}, came.out
-    found = json.loads(came.out)  # and nothing else on standard output
-    assert set(found) == set(schema[name])
-    wrong = {field: value for field, value in found.items() if not has_type(value, schema[name][field])}
+    output = json.loads(came.out)  # and nothing else on standard output
+    assert set(output) == set(schema[name])
+    wrong = {field: value for field, value in output.items() if not has_type(value, schema[name][field])}
     assert not wrong
 
 

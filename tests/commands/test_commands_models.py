@@ -20,21 +20,23 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def said(*words: str) -> str:
+def printed(*words: str) -> str:
     done = CliRunner().invoke(cli, ["models", *words], standalone_mode=False)
     assert done.exception is None, done.exception
     return done.output
 
 
 def test_imagen_is_shown_without_a_token() -> None:
-    text = said("show")
+    text = printed("show")
     assert "16:9, 4:3, 1:1, 3:4, 9:16" in text
     assert "no token was given" in text
 
 
 def test_its_price_is_given_with_its_source_where_the_service_is_not_asked() -> None:
-    assert "price: not published; elsewhere $0.02 per image (Google, fal, Replicate;" in " ".join(said("show").split())
-    assert json.loads(said("show", "--json"))["price_usd"] is None  # a budget does not reckon with it
+    assert "price: not published; elsewhere $0.02 per image (Google, fal, Replicate;" in " ".join(
+        printed("show").split()
+    )
+    assert json.loads(printed("show", "--json"))["price_usd"] is None  # a budget does not reckon with it
 
 
 def test_a_wrong_id_is_answered_with_the_near_one_and_the_search() -> None:
@@ -46,14 +48,14 @@ def test_a_wrong_id_is_answered_with_the_near_one_and_the_search() -> None:
 
 
 def test_the_list_of_a_service_is_searched_by_words() -> None:
-    facts = json.loads(said("nano", "text-to-image", "--simulate", "--json"))
+    facts = json.loads(printed("nano", "text-to-image", "--simulate", "--json"))
     assert [model["model"] for model in facts["models"]] == ["google/nano-banana-2/text-to-image"]
     assert facts["models"][0]["price_usd"] == 0.02
 
 
 def test_the_manifest_of_every_model_is_one_that_plan_takes(tmp_path: Path) -> None:
-    for model in json.loads(said("--simulate", "--json"))["models"]:
-        Path("m.yaml").write_text(said("show", model["model"], "--simulate", "--manifest"))
+    for model in json.loads(printed("--simulate", "--json"))["models"]:
+        Path("m.yaml").write_text(printed("show", model["model"], "--simulate", "--manifest"))
         done = CliRunner().invoke(cli, ["plan", "m.yaml", "--simulate", "--json"], standalone_mode=False)
         assert done.exception is None, (model["model"], done.exception, Path("m.yaml").read_text())
         assert json.loads(done.output)["jobs"] == 1

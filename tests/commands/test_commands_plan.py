@@ -30,23 +30,23 @@ def pictures(shell: Shell) -> set[str]:
 )
 def test_the_first_jobs_have_the_names_that_the_run_gives_them(shell: Shell, name: str, text: str) -> None:
     shell.file(name, text)
-    said = named(shell, name)
-    assert len(said) == 4
-    assert len({path.lower() for path in said}) == 4
+    names = named(shell, name)
+    assert len(names) == 4
+    assert len({path.lower() for path in names}) == 4
     assert shell("run", name, *QUICK).code == 0
-    assert {f"images/{path}" for path in pictures(shell)} == set(said)
-    assert named(shell, name) == said
+    assert {f"images/{path}" for path in pictures(shell)} == set(names)
+    assert named(shell, name) == names
 
 
 def test_a_new_job_whose_name_an_earlier_run_took_is_shown_with_its_key(shell: Shell) -> None:
     shell.file("m.csv", "id,prompt\na,one\nb,two\n")
     assert shell("run", "m.csv", *QUICK).code == 0
     shell.file("m.csv", "id,prompt\nb,one more\nb,two\n")
-    said = named(shell, "m.csv")
-    assert said[0].startswith("images/0000/b_")
-    assert said[1] == "images/0000/b"
+    names = named(shell, "m.csv")
+    assert names[0].startswith("images/0000/b_")
+    assert names[1] == "images/0000/b"
     assert shell("run", "m.csv", *QUICK).code == 0
-    assert set(said) < {f"images/{path}" for path in pictures(shell)}
+    assert set(names) < {f"images/{path}" for path in pictures(shell)}
 
 
 def test_a_plan_says_how_many_texts_its_templates_and_vars_make(shell: Shell) -> None:
@@ -82,8 +82,8 @@ def test_a_plan_that_resubmits_what_is_in_doubt_says_what_that_costs(shell: Shel
     with closing(sqlite3.connect(shell.folder / "runs/m/state.db")) as state, state:
         state.execute("DELETE FROM images WHERE job_id < 3")
         for number, word in enumerate(("in_doubt", "submitting"), 1):
-            said = "UPDATE jobs SET state = ?, outcome = ?, request_id = NULL WHERE id = ?"
-            state.execute(said, (word, word, number))
+            statement = "UPDATE jobs SET state = ?, outcome = ?, request_id = NULL WHERE id = ?"
+            state.execute(statement, (word, word, number))
     shutil.rmtree(shell.folder / "runs/m/images")  # a picture that lies there would not be paid for again
     (shell.folder / "runs/m/.departures.jsonl").unlink()  # nor what the journal knows the answer of
     held, again = (

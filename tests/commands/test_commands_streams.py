@@ -33,12 +33,12 @@ def ran(shell: Shell, line: str, **environ: str) -> "subprocess.CompletedProcess
 )
 def test_any_locale_runs_prompts_of_any_language(shell: Shell, environ: dict[str, str]) -> None:
     went = ran(shell, "batcher run uni.txt --simulate --rate 100/s --progress bar", **environ)
-    told = ran(shell, "batcher status uni; batcher verify uni".replace("; batcher", f"; {BATCHER}"), **environ)
-    assert (went.returncode, told.returncode) == (0, 0), went.stderr + told.stderr
-    said = went.stdout + went.stderr + told.stdout + told.stderr
-    assert b"\x1b" not in said
-    assert b"Traceback" not in said
-    said.decode("latin-1" if "PYTHONIOENCODING" in environ else "utf-8")
+    after = ran(shell, "batcher status uni; batcher verify uni".replace("; batcher", f"; {BATCHER}"), **environ)
+    assert (went.returncode, after.returncode) == (0, 0), went.stderr + after.stderr
+    output = went.stdout + went.stderr + after.stdout + after.stderr
+    assert b"\x1b" not in output
+    assert b"Traceback" not in output
+    output.decode("latin-1" if "PYTHONIOENCODING" in environ else "utf-8")
     names = {path.name for path in Path(os.fsdecode(shell.folder)).rglob("*.png")}
     assert any(name.startswith("ein-grüner-leuchtturm") for name in names), names
 

@@ -129,10 +129,10 @@ def test_uneven_costs_pass_the_ceiling_by_one_job_at_most(places: int) -> None:
 
 
 @pytest.mark.parametrize("factor", [2.0, 4.0])
-@pytest.mark.parametrize("told", [1, 16, 100])
-def test_a_price_that_goes_up_in_the_night_passes_the_ceiling_by_one_job_at_most(told: int, factor: float) -> None:
+@pytest.mark.parametrize("cheap", [1, 16, 100])
+def test_a_price_that_goes_up_in_the_night_passes_the_ceiling_by_one_job_at_most(cheap: int, factor: float) -> None:
     for ceiling in (0.4, 1.0, 5.3):
-        assert overshoot(ceiling, 0.02, [0.02] * told + [0.02 * factor] * 400, 64) <= 0.02 * factor + 1e-9
+        assert overshoot(ceiling, 0.02, [0.02] * cheap + [0.02 * factor] * 400, 64) <= 0.02 * factor + 1e-9
 
 
 def test_a_price_of_nothing_is_tried_by_one_job_before_others_follow() -> None:
@@ -189,17 +189,17 @@ def test_whatever_jobs_cost_the_ceiling_is_passed_by_one_of_them_at_most_while_c
     for turn in range(400):
         while len(held) < places and budget.reserve(1):
             seen = budget._seen(())
-            times, known = seen.times, budget._price(seen)
-            most = times * max(known, LEAST)
+            times, likely = seen.times, budget._price(seen)
+            most = times * max(likely, LEAST)
             held = [(cost, min(bound, most)) for cost, bound in held]
             held.append((costs[turn % len(costs)], most if held else float("inf")))
         if not held:
             break
         cost, bound = held.pop(order.randrange(len(held)))
-        told = None if cost is None else min(cost, bound)
-        real = budget._price(budget._seen(())) if told is None else told
+        reported = None if cost is None else min(cost, bound)
+        real = budget._price(budget._seen(())) if reported is None else reported
         spent, dearest = spent + real, max(dearest, real)
-        budget.settle(1, told)
+        budget.settle(1, reported)
     assert spent <= ceiling + dearest + 1e-9
 
 

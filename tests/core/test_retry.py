@@ -138,11 +138,11 @@ def test_whole_seconds_come_back_as_they_were_sent(seconds: int) -> None:
 
 
 def test_a_date_is_read_against_the_clock_of_the_answer_so_that_two_clocks_may_disagree() -> None:
-    told = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After": "Sun, 06 Nov 1994 08:49:47 GMT"}
-    assert retry_after(told, NOW + 1e6) == 10.0
-    assert retry_after({"Retry-After": told["Retry-After"]}, NOW) == 10.0
-    assert retry_after(told | {"Retry-After": "5"}, NOW + 1e6) == 5.0
-    assert retry_after({"Date": told["Date"]}, NOW) is None
+    headers = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After": "Sun, 06 Nov 1994 08:49:47 GMT"}
+    assert retry_after(headers, NOW + 1e6) == 10.0
+    assert retry_after({"Retry-After": headers["Retry-After"]}, NOW) == 10.0
+    assert retry_after(headers | {"Retry-After": "5"}, NOW + 1e6) == 5.0
+    assert retry_after({"Date": headers["Date"]}, NOW) is None
 
 
 @pytest.mark.parametrize("date", ["", "soon", "Sun, 06 Nov 1994 08:49:37 +99999999999999", "99 Foo 1994 08:49:37 GMT"])

@@ -221,9 +221,9 @@ def test_no_deadline_is_none() -> None:
 
 
 def test_the_api_root_is_the_flag_else_the_environment_else_runcomfys() -> None:
-    told = {BASE_URL_ENV: " http://127.0.0.1:9/v1 "}
-    assert base_url("https://flag/v1", told) == "https://flag/v1"
-    assert base_url(None, told) == "http://127.0.0.1:9/v1"
+    environ = {BASE_URL_ENV: " http://127.0.0.1:9/v1 "}
+    assert base_url("https://flag/v1", environ) == "https://flag/v1"
+    assert base_url(None, environ) == "http://127.0.0.1:9/v1"
     assert base_url(None, {BASE_URL_ENV: "  "}) == BASE_URL
     assert base_url(None, {}) == BASE_URL == "https://model-api.runcomfy.net/v1"
 

@@ -234,13 +234,13 @@ def test_every_json_line_is_one_object_with_the_numbers_of_the_moment(story: lis
         progress.show(snapshot)
     progress.say(HOSTILE)
     progress.close(story[-1])
-    told = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [event["event"] for event in told[-2:]] == ["note", "end"]
-    assert told[0]["event"] == "progress"
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [event["event"] for event in events[-2:]] == ["note", "end"]
+    assert events[0]["event"] == "progress"
     names = {field.name for field in fields(Snapshot)} | {"event"}
-    assert all(set(event) == names for event in told if event["event"] != "note")
-    assert told[-1]["done"] == story[-1].done
-    assert set(told[-2]) == {"event", "message"}
+    assert all(set(event) == names for event in events if event["event"] != "note")
+    assert events[-1]["done"] == story[-1].done
+    assert set(events[-2]) == {"event", "message"}
 
 
 def test_json_lines_come_once_a_second() -> None:

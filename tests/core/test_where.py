@@ -107,7 +107,7 @@ def test_what_python_thinks_of_a_backslash_reaches_no_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "row", "said"),
+    ("text", "row", "message"),
     [
         ("meta.label == 1", {"meta.label": "1"}, 'meta.label is text (such as "1")'),
         ("meta.label == 1", {"meta.label": "1"}, 'write meta.label == "1"'),
@@ -121,13 +121,13 @@ def test_what_python_thinks_of_a_backslash_reaches_no_terminal() -> None:
     ],
 )
 def test_a_text_that_is_compared_with_a_number_is_a_warning_that_says_what_to_write(
-    text: str, row: dict[str, object], said: str
+    text: str, row: dict[str, object], message: str
 ) -> None:
     where = Where(text)
     assert where.warnings() == []
     where(row)
     assert len(where.warnings()) == 1
-    assert said in where.warnings()[0]
+    assert message in where.warnings()[0]
 
 
 def test_what_is_compared_with_its_own_type_is_no_warning() -> None:

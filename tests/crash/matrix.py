@@ -65,14 +65,14 @@ def attempt(
     moment = Random(number).uniform(0.5, 2.5) if number < 0 else None
     place = Place(folder, Random(number))
     first = _run(place, steps, max(number, 0), origin, "hold", moment, asleep=asleep)
-    said = steps.read_text().splitlines() if steps.exists() else []
+    steps_made = steps.read_text().splitlines() if steps.exists() else []
     trial.killed = first.returncode == -9
-    trial.step = "random times" if number < 0 else said[-1] if said else "nothing"
-    trial.in_air = _in_air(said)
+    trial.step = "random times" if number < 0 else steps_made[-1] if steps_made else "nothing"
+    trial.in_air = _in_air(steps_made)
     if asleep:
         report = json.loads(first.stdout) if first.stdout.strip() else {}
         trial.killed, trial.in_doubt = number > 0, report.get("in_doubt", -1)
-        trial.in_air, trial.step = 0, said[number - 1] if 0 < number <= len(said) else "nothing"
+        trial.in_air, trial.step = 0, steps_made[number - 1] if 0 < number <= len(steps_made) else "nothing"
         trial.problems = list(_problems(place, first, report, origin, trial, decide))
         return trial
     if not trial.killed:
@@ -103,11 +103,11 @@ def _run(
     try:
         if asleep and kill_at:
             _let_sleep(process)
-        said, complained = process.communicate(timeout=kill_after or 120)
+        out, complained = process.communicate(timeout=kill_after or 120)
     except subprocess.TimeoutExpired:
         process.kill()
-        said, complained = process.communicate()
-    return subprocess.CompletedProcess(command, process.returncode, said, complained)
+        out, complained = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, out, complained)
 
 
 def _let_sleep(process: "subprocess.Popen[str]") -> None:
@@ -199,20 +199,20 @@ def main() -> int:
     parser.add_argument("--decide", default="hold", choices=["hold", "resubmit"])
     parser.add_argument("--between", choices=KEEP_ALL, help="what happens to the files between the two runs")
     parser.add_argument("--asleep", action="store_true", help="stop the run at the step for a while, kill nothing")
-    told = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, service(Path(name)) as origin, ThreadPoolExecutor(2) as workers:
 
         def one(number: int) -> Trial:
             folder = Path(name) / f"t{number}"
             folder.mkdir()
-            return attempt(folder, number, origin, told.decide, told.between, asleep=told.asleep)
+            return attempt(folder, number, origin, options.decide, options.between, asleep=options.asleep)
 
         whole = one(0)
-        steps = range(1, len((Path(name) / "t0" / "steps.txt").read_text().splitlines()) + 1, told.every)
-        trials = list(workers.map(one, [*steps, *range(-told.random, 0)]))
+        steps = range(1, len((Path(name) / "t0" / "steps.txt").read_text().splitlines()) + 1, options.every)
+        trials = list(workers.map(one, [*steps, *range(-options.random, 0)]))
     _print([trial for trial in trials if trial.killed])
     late = sum(not trial.killed for trial in trials)
-    print(f"a whole run has {len(steps) * told.every:,} steps; {late} kills came too late")
+    print(f"a whole run has {len(steps) * options.every:,} steps; {late} kills came too late")
     return 1 if whole.problems or any(trial.problems for trial in trials) else 0
 
 

@@ -128,23 +128,23 @@ def start(place: Place, origin: str, *flags: str, module: Sequence[str] = ("batc
 def _to_the_end(place: Place, origin: str, order: Order) -> dict[str, Any]:
     """The same command, and what batcher says is to be done, until the run is over."""
     flags: list[str] = []
-    said = ""
+    errors = ""
     for _ in range(MOST_STARTS):
         going = start(place, origin, *flags)
-        out, said = going.communicate(timeout=PATIENCE)
-        if "Traceback" in said or going.returncode < 0:
-            order.problems.append(f"exit {going.returncode}: {said[-600:]}")
+        out, errors = going.communicate(timeout=PATIENCE)
+        if "Traceback" in errors or going.returncode < 0:
+            order.problems.append(f"exit {going.returncode}: {errors[-600:]}")
             return {}
         if going.returncode in {0, 3, 5}:
             report: dict[str, Any] = json.loads(out)
             return report
-        if "--repair" in said:
+        if "--repair" in errors:
             repair = [sys.executable, "-m", "batcher", "verify", str(place.run), "--repair", "--check", "structure"]
             subprocess.run(repair, cwd=ROOT, capture_output=True, check=False, timeout=PATIENCE)
-        if "--continue-copy" in said:
-            order.announced = order.announced or "paid for again" in said
+        if "--continue-copy" in errors:
+            order.announced = order.announced or "paid for again" in errors
             flags = ["--continue-copy"]
-    order.problems.append(f"no end after {MOST_STARTS} starts: {said[-600:]}")
+    order.problems.append(f"no end after {MOST_STARTS} starts: {errors[-600:]}")
     return {}
 
 
@@ -236,9 +236,9 @@ def main() -> int:
             folder.mkdir()
             with small_disk(folder) as disk:
                 order = play(disk, number, asked.jobs)
-            said = " (announced)" if order.announced else ""
+            note = " (announced)" if order.announced else ""
             acts = " ".join(order.acts)
-            print(f"{number:>5}{order.charged:>9}{order.twice:>7}{order.in_doubt:>10}  {acts}{said}", flush=True)
+            print(f"{number:>5}{order.charged:>9}{order.twice:>7}{order.in_doubt:>10}  {acts}{note}", flush=True)
             for problem in order.problems:
                 print(f"      {problem}", flush=True)
             bad += bool(order.problems)

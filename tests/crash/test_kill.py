@@ -74,10 +74,10 @@ def test_the_first_interrupt_ends_cleanly_with_130_and_the_line_that_resumes(tmp
     )
     _until_images(tmp_path / "run", 3, going)
     going.send_signal(number)
-    said, complained = going.communicate(timeout=30)
+    out, complained = going.communicate(timeout=30)
     assert going.returncode == 130
     assert "Traceback" not in complained
-    assert said.rstrip().splitlines()[-1].strip().startswith("batcher run ")
+    assert out.rstrip().splitlines()[-1].strip().startswith("batcher run ")
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["in_doubt"] == 0
     assert report["stopped_by"] == "interrupted"

@@ -38,7 +38,7 @@ def _filled(text: str) -> str:
     parts = {"run keys": run_keys(), "severity": ", ".join(map(str, SEVERITY)) + "\n"}
     return re.sub(
         r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)",
-        lambda found: found[1] + parts[found[2]] + found[3],
+        lambda match: match[1] + parts[match[2]] + match[3],
         text,
         flags=re.DOTALL,
     )

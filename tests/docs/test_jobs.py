@@ -53,9 +53,9 @@ def test_the_quickstart_makes_twelve_images_with_sidecars_in_seconds(
     assert (report["images"], report["submits"], report["simulated"]) == (12, 12, True)
     assert report["seconds"] < 60  # one or two, on a machine that does nothing else
     for file in Path("runs/quickstart/images").glob("*/*.png"):
-        told = json.loads(file.with_suffix(".json").read_text("utf-8"))
+        sidecar = json.loads(file.with_suffix(".json").read_text("utf-8"))
         with Image.open(file) as picture:
-            wide, high = map(int, told["inputs"]["aspect_ratio"].split(":"))
+            wide, high = map(int, sidecar["inputs"]["aspect_ratio"].split(":"))
             assert abs(picture.width / picture.height - wide / high) < 0.02
     names = sorted(path.relative_to("runs/quickstart/images").as_posix() for path in Path("runs").rglob("*.png"))
     assert names[0:4] == [f"heron/{ratio}_s{seed}.png" for ratio in ("16x9", "1x1") for seed in (1, 2)]
@@ -121,8 +121,8 @@ def test_the_benchmark_is_laid_out_as_its_script_reads_it(
     lines = [json.loads(line) for line in (JOBS / "benchmark.jsonl").read_text("utf-8").splitlines()]
     for at, line in enumerate(lines):
         folder = Path(f"scored/geneval/{at:05d}")
-        told = json.loads((folder / "metadata.jsonl").read_text("utf-8"))
-        assert told == {name: line[name] for name in ("prompt", "tag", "include")}
+        metadata = json.loads((folder / "metadata.jsonl").read_text("utf-8"))
+        assert metadata == {name: line[name] for name in ("prompt", "tag", "include")}
         assert sorted(path.name for path in folder.glob("samples/*")) == [f"000{n}.png" for n in range(4)]
     assert {path.stem for path in Path("scored/dpg").glob("*.png")} == {line["id"] for line in lines}
 
@@ -137,7 +137,7 @@ def test_the_dataset_is_diverse() -> None:
 
 def test_the_night_is_set_as_the_readme_recommends() -> None:
     manifest = yaml.load((JOBS / "overnight.yaml").read_text("utf-8"), yaml.BaseLoader)
-    told: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for keys, values, _ in list(readme.rows(readme.page("scheduling")))[:8]:
-        told.update(zip(readme.words(keys), readme.words(values), strict=True))
-    assert told == manifest["run"]
+        settings.update(zip(readme.words(keys), readme.words(values), strict=True))
+    assert settings == manifest["run"]

@@ -53,18 +53,18 @@ def test_each_image_decodes_and_is_what_its_sidecar_says() -> None:
     sidecars = sorted(FINISHED.glob("images/**/*.json"))
     assert len(sidecars) == len(list(FINISHED.glob("images/**/*.png"))) == 4
     for path in sidecars:
-        told = json.loads(path.read_text("utf-8"))
-        assert list(told) == SIDECAR
-        assert told["source"]["manifest"] == "finished.yaml"
-        assert told["simulated"] is True
-        file = FINISHED / told["file"]
+        sidecar = json.loads(path.read_text("utf-8"))
+        assert list(sidecar) == SIDECAR
+        assert sidecar["source"]["manifest"] == "finished.yaml"
+        assert sidecar["simulated"] is True
+        file = FINISHED / sidecar["file"]
         assert file.with_suffix(".json") == path
         content = file.read_bytes()
-        assert (len(content), hashlib.sha256(content).hexdigest()) == (told["bytes"], told["sha256"])
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (sidecar["bytes"], sidecar["sha256"])
         with Image.open(file) as picture:
             picture.load()
-            assert (picture.width, picture.height) == (told["width"], told["height"])
-            assert Image.MIME[picture.format or ""] == told["mime"]
+            assert (picture.width, picture.height) == (sidecar["width"], sidecar["height"])
+            assert Image.MIME[picture.format or ""] == sidecar["mime"]
 
 
 def test_the_records_are_the_sidecars_and_the_report_counts_them() -> None:
@@ -85,8 +85,8 @@ def test_the_sidecars_are_as_the_schema_of_the_manual_says() -> None:
 
 def test_status_reads_a_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(copied(tmp_path) / "finished"), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["done"], told["total"], told["images"], told["going"]) == (4, 4, 4, False)
+    status = json.loads(capsys.readouterr().out)
+    assert (status["done"], status["total"], status["images"], status["going"]) == (4, 4, 4, False)
 
 
 def test_its_command_on_a_copy_submits_nothing_and_reports_what_the_readme_lists(

@@ -1,4 +1,7 @@
-"""How messages are worded, read from the source: one function makes the plurals, and things are fixed, not mended."""
+"""How messages are worded, read from the source: one function makes the plurals, and things are fixed, not mended.
+
+Names say what a value is: a list of errors is ``errors``.
+"""
 
 import ast
 import re
@@ -13,6 +16,7 @@ COUNTED = (
     "call", "thing", "cause", "request",
 )  # fmt: skip
 PLURAL = re.compile(rf" (?:\w+ ){{0,2}}({'|'.join(f'{word}s' for word in COUNTED)})\b")
+VAGUE = {"found", "known", "said", "told"}
 NEVER_ONE = {  # where a single one says something else, or is no case
     " jobs are done",  # "every job is done"
     " jobs; the maximum is ",
@@ -62,13 +66,13 @@ def plurals(tree: ast.Module) -> Iterator[tuple[int, str]]:
         for number, words in zip(node.values, node.values[1:], strict=False):
             if isinstance(number, ast.FormattedValue) and is_count(number) and isinstance(words, ast.Constant):
                 behind = str(words.value)
-                if PLURAL.match(behind) and not any(behind.startswith(known) for known in NEVER_ONE):
+                if PLURAL.match(behind) and not any(behind.startswith(allowed) for allowed in NEVER_ONE):
                     yield node.lineno, behind
 
 
 def test_a_number_with_a_noun_behind_it_comes_from_one_function() -> None:
-    found = [f"{path.relative_to(ROOT)}:{line}:{words}" for path, tree in modules() for line, words in plurals(tree)]
-    assert found == []
+    problems = [f"{path.relative_to(ROOT)}:{line}:{words}" for path, tree in modules() for line, words in plurals(tree)]
+    assert problems == []
 
 
 @pytest.mark.parametrize(
@@ -79,10 +83,60 @@ def test_the_test_above_sees_a_plural(code: str) -> None:
 
 
 def test_messages_say_fix() -> None:
-    found = [
+    problems = [
         f"{path.relative_to(ROOT)}:{line}: {text}"
         for path, tree in modules()
         for line, text in texts(tree)
         if re.search(r"\bmend(s|ed|ing)?\b", text) and text not in {"mend", "mended"}  # fields of JSON
     ]
-    assert found == []
+    assert problems == []
+
+
+def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and name of every variable, attribute, parameter, function and class that the module makes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.arg(arg=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield node.lineno, name
+            case ast.ClassDef(name=name):
+                yield node.lineno, name
+
+
+def words_of_code(text: str) -> Iterator[tuple[int, str]]:
+    """Line and word of everything in JavaScript but comments."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for word in re.findall(r"[\w$]+", re.sub("//.*", "", line)):
+            yield number, word
+
+
+def vague(path: Path) -> list[str]:
+    """Names in a file of Python or JavaScript that say nothing of their value."""
+    text = path.read_text("utf-8")
+    words = words_of_code(text) if path.suffix == ".js" else names(ast.parse(text))
+    return [f"{path.name}:{line}: {word}" for line, word in words if word.strip("_") in VAGUE]
+
+
+@pytest.mark.parametrize("room", [ROOT, ROOT.parent / "tests"], ids=lambda path: path.name)
+def test_names_say_what_a_value_is(room: Path) -> None:
+    files = [path for path in sorted(room.rglob("*")) if path.suffix in {".py", ".js"}]
+    assert files
+    assert [problem for path in files for problem in vague(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("a.py", "found = 1"),
+        ("a.py", "for said in (): pass"),
+        ("a.py", "def look(*, told): pass"),
+        ("a.py", "class A:\n    def _found(self): pass"),
+        ("a.py", "self._known = 1"),
+        ("a.js", "const known = new Set();"),
+    ],
+)
+def test_the_test_above_sees_a_name(tmp_path: Path, name: str, code: str) -> None:
+    path = tmp_path / name
+    path.write_text(f"{code}\n")
+    assert len(vague(path)) == 1

@@ -37,8 +37,8 @@ def ray(going: Callable[[], RayCluster]) -> RayCluster:
 
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with service(tmp_path_factory.mktemp("service")) as found:
-        yield found
+    with service(tmp_path_factory.mktemp("service")) as address:
+        yield address
 
 
 @pytest.fixture

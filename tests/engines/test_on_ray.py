@@ -65,11 +65,11 @@ def until_images(folder: Path, count: int, process: Any) -> None:
 
 def ended(process: Any, codes: Container[int] = (0,)) -> tuple[dict[str, Any], str]:
     """The report and what was said."""
-    out, said = process.communicate(timeout=180)
-    assert process.returncode in codes, said
-    assert "Traceback" not in said
-    assert "raylet" not in said
-    return json.loads(out), said
+    out, errors = process.communicate(timeout=180)
+    assert process.returncode in codes, errors
+    assert "Traceback" not in errors
+    assert "raylet" not in errors
+    return json.loads(out), errors
 
 
 def is_whole(folder: Path, origin: str, jobs: int, in_doubt: int = 0) -> None:
@@ -110,7 +110,7 @@ class HardRun:
 
     folder: Path
     report: dict[str, Any]
-    said: str
+    errors: str
     heard: dict[str, bytes]
 
 
@@ -132,10 +132,10 @@ def hard_run(tmp_path_factory: pytest.TempPathFactory, going: Callable[[], RayCl
     until_images(folder, 40, process)
     ray.cluster.remove_node(extra, allow_graceful=False)
     tuning.tune(folder / "run", rate="200/s")
-    report, said = ended(process)
+    report, errors = ended(process)
     heard |= {f"{path} at the end": asked(ray, path) for path in asking}
     heard |= {str(path): path.read_bytes() for path in ray.logs.rglob("*") if path.is_file()}
-    return HardRun(folder, report, said, heard)
+    return HardRun(folder, report, errors, heard)
 
 
 def test_workers_and_their_node_are_killed_and_every_file_comes_once(
@@ -143,7 +143,7 @@ def test_workers_and_their_node_are_killed_and_every_file_comes_once(
 ) -> None:
     assert (hard_run.report["done"], hard_run.report["submits"]) == (JOBS, JOBS)
     is_whole(hard_run.folder, origin, JOBS)
-    assert hard_run.said.count("is lost") >= 2  # the node may be missed only after the last file
+    assert hard_run.errors.count("is lost") >= 2  # the node may be missed only after the last file
     events = [json.loads(line) for line in (hard_run.folder / "run.log").read_text().splitlines()]
     assert {event["at_work"] for event in events if event["event"] == "worker"} == {True, False}
     assert until_gone(ray.workers)
@@ -218,7 +218,7 @@ def test_a_cluster_that_ends_does_not_end_the_run(tmp_path: Path, ray: RayCluste
     process = batcher(ray, origin, tmp_path, *WITH_WORKERS, "--rate", "10/s", program=("-c", SOON_ALONE))
     until_images(tmp_path, 10, process)
     ray.end()
-    report, said = ended(process)
+    report, errors = ended(process)
     assert report["done"] == 40
     is_whole(tmp_path, origin, 40)
-    assert "no worker is left: this process fetches the files itself" in said
+    assert "no worker is left: this process fetches the files itself" in errors

@@ -63,11 +63,11 @@ def checked(tmp_path: Path) -> Callable[..., Any]:
 def refused(batcher: Batcher, tmp_path: Path) -> Callable[..., None]:
     """``batcher export`` of a small run with these WORDS: an error that says why, and nothing written."""
 
-    def typed(said: str, *words: object) -> None:
+    def typed(message: str, *words: object) -> None:
         run = a_run(tmp_path / "run", seeds(["a"]))
         came = batcher("export", run, tmp_path / "out", *words)
         assert came.code == 64
-        assert said in came.err
+        assert message in came.err
         assert not (tmp_path / "out").exists()
 
     return typed

@@ -29,8 +29,8 @@ def check(folder: Path) -> dict[str, Any]:
         total = sum(1 for _ in selection.first_look())
         assert total
         files, records = tee(_pairs(order, selection, mark))
-        found = check_infotext((file for file, _ in files), (record for _, record in records))
-    return _report(folder, order, mark, found, selection, time.monotonic() - began)
+        result = check_infotext((file for file, _ in files), (record for _, record in records))
+    return _report(folder, order, mark, result, selection, time.monotonic() - began)
 
 
 def _of_run(folder: Path) -> tuple[Order, None]:
@@ -52,36 +52,36 @@ def _pairs(order: Order, selection: Selection, mark: Mapping[str, Any] | None) -
 
 
 def _report(
-    folder: Path, order: Order, mark: Mapping[str, Any] | None, found: InfotextCheck, selection: Selection,
+    folder: Path, order: Order, mark: Mapping[str, Any] | None, result: InfotextCheck, selection: Selection,
     seconds: float,
 ) -> dict[str, Any]:  # fmt: skip
     findings: dict[str, Any] = {}
     if mark is not None and not mark.get("complete"):
         examples = ["the export was interrupted; the same export command goes on with it"]
         findings["unfinished"] = {"count": 1, "examples": examples}
-    if found.wrong:
-        findings["infotext differs"] = {"count": found.wrong, "examples": found.findings[:SHOWN]}
+    if result.wrong:
+        findings["infotext differs"] = {"count": result.wrong, "examples": result.findings[:SHOWN]}
     if missing := selection.left["missing or damaged"]:
         findings["missing"] = {"count": missing, "examples": selection.missing}
     return {
         "export": str(folder),
         "as": "infotext",
         "run": str(order.run),
-        "expected": found.files + missing,
-        "seen": found.files,
+        "expected": result.files + missing,
+        "seen": result.files,
         "splits": {},
         "reader": [
-            f"{name}: {count:,} of {found.files:,} as their sidecars say" for name, count in found.readers.items()
+            f"{name}: {count:,} of {result.files:,} as their sidecars say" for name, count in result.readers.items()
         ],
-        "notes": list(_notes(found)),
+        "notes": list(_notes(result)),
         "findings": findings,
         "seconds": round(seconds, 3),
         "exit_code": 3 if findings else 0,
     }
 
 
-def _notes(found: InfotextCheck) -> Iterator[str]:
-    if found.missing:
-        yield f"not asked, since they are not installed: {', '.join(found.missing)}"
-    if found.out_of_reach:
-        yield f"{found.out_of_reach:,} could not be read for the reader's own sake, whoever wrote them"
+def _notes(result: InfotextCheck) -> Iterator[str]:
+    if result.missing:
+        yield f"not asked, since they are not installed: {', '.join(result.missing)}"
+    if result.out_of_reach:
+        yield f"{result.out_of_reach:,} could not be read for the reader's own sake, whoever wrote them"

@@ -38,29 +38,29 @@ def imagefolder(folder: Path, mark: Mapping[str, Any]) -> Iterator[Look]:
     """``datasets.load_dataset("imagefolder", data_dir=folder)``"""
     del mark
     with _datasets() as (datasets, cache):
-        found = datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=cache)
+        splits = datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=cache)
         samples = (
             _of_row(split, row)
-            for split, table in found.items()
+            for split, table in splits.items()
             for row in table.cast_column("image", datasets.Image(decode=False))
         )
-        yield _described(found), samples
+        yield _described(splits), samples
 
 
 @contextmanager
 def parquet(folder: Path, mark: Mapping[str, Any]) -> Iterator[Look]:
     """``datasets.load_dataset("parquet", data_dir=folder)``, streamed, so that no picture is copied."""
     with _datasets() as (datasets, _):
-        found = datasets.load_dataset("parquet", data_dir=str(folder), streaming=True)
+        splits = datasets.load_dataset("parquet", data_dir=str(folder), streaming=True)
         pictures = not mark["options"].get("no_pictures")
 
         def samples() -> Iterator[Seen]:
-            for split, table in found.items():
+            for split, table in splits.items():
                 rows = table.cast_column("image", datasets.Image(decode=False)) if pictures else table
                 for row in rows:
                     yield _of_row(split, row)
 
-        yield _described(found), samples()
+        yield _described(splits), samples()
 
 
 @contextmanager
@@ -107,9 +107,9 @@ def _datasets() -> Iterator[tuple[Any, str]]:
                 datasets.enable_progress_bars()
 
 
-def _described(found: Any) -> list[str]:
+def _described(splits: Any) -> list[str]:
     lines = []
-    for split, table in found.items():
+    for split, table in splits.items():
         rows = getattr(table, "num_rows", None)
         kinds = ", ".join(f"{name} ({_kind(feature)})" for name, feature in (table.features or {}).items())
         lines.append(f"datasets sees {split}: {f'{rows:,} rows of ' if rows is not None else ''}{kinds}")
@@ -142,9 +142,9 @@ def _is_here(name: str) -> bool:
 
 def _as_datasets_sees(folder: Path) -> list[str]:
     with _datasets() as (datasets, _):
-        found = datasets.load_dataset("webdataset", data_dir=str(folder), streaming=True)
-        counts = {split: sum(1 for _ in table.decode(False)) for split, table in found.items()}
-        return [*_described(found), *(f"datasets sees {split}: {count:,} samples" for split, count in counts.items())]
+        splits = datasets.load_dataset("webdataset", data_dir=str(folder), streaming=True)
+        counts = {split: sum(1 for _ in table.decode(False)) for split, table in splits.items()}
+        return [*_described(splits), *(f"datasets sees {split}: {count:,} samples" for split, count in counts.items())]
 
 
 def _index(folder: Path) -> Mapping[str, Any]:

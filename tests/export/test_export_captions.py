@@ -44,7 +44,7 @@ def test_a_template_that_asks_for_the_unknown_is_refused_before_anything_is_writ
     batcher: Batcher, tmp_path: Path
 ) -> None:
     run = a_run(tmp_path / "run", [Asked(prompt="a", meta={"category": "birds"})])
-    for template, said in (
+    for template, message in (
         ("{prompt}, {categry}", "column 11, at '{categry}': there is no {categry}"),
         ("{category}", "did you mean {meta.category}?"),
         ("{prompt", "a '{' without its '}'"),
@@ -54,7 +54,7 @@ def test_a_template_that_asks_for_the_unknown_is_refused_before_anything_is_writ
     ):
         came = batcher("export", run, tmp_path / "out", "--to", "captions", "--caption", template)
         assert came.code == 64
-        assert said in came.err, template
+        assert message in came.err, template
     assert not (tmp_path / "out").exists()
 
 

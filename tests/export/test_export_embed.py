@@ -122,8 +122,8 @@ def test_a_signed_picture_is_linked_as_it_is_and_told_of(
     ]
     (mine,) = [made for made in (tmp_path / "out").glob("*.png") if made.samefile(path)]
     assert mine.read_bytes() == path.read_bytes()
-    said = batcher("export", run, tmp_path / "again", "--to", "captions", "--progress", "none", *EMBED).out
-    assert "nothing embedded: 1 of those made now" in said
+    output = batcher("export", run, tmp_path / "again", "--to", "captions", "--progress", "none", *EMBED).out
+    assert "nothing embedded: 1 of those made now" in output
 
 
 def test_signed_beside_the_words_overrules_that(exported: Any, run: Path, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_making_it_anew_goes_on_where_it_was_interrupted(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--to", "captions", "--embed", "exif"), "must be infotext, xmp or iptc"),
         (("--to", "captions", "--embed", ""), "must be infotext, xmp or iptc"),
@@ -192,11 +192,11 @@ def test_making_it_anew_goes_on_where_it_was_interrupted(
     ],
 )
 def test_what_can_not_be_is_refused_before_anything_is_written(
-    words: tuple[str, ...], said: str, batcher: Batcher, run: Path, tmp_path: Path
+    words: tuple[str, ...], message: str, batcher: Batcher, run: Path, tmp_path: Path
 ) -> None:
     came = batcher("export", run, tmp_path / "out", *words)
     assert came.code == 64
-    assert said in came.err
+    assert message in came.err
     assert not (tmp_path / "out").exists()
 
 
@@ -214,7 +214,7 @@ def test_a_picture_that_was_damaged_in_the_run_is_no_measure_for_its_export(
     damaged.write_bytes(content)
     assert exported(run, "captions", "--embed", "infotext")["not_embedded"] == 1
     facts = checked("captions")
-    assert {kind: found["count"] for kind, found in facts["findings"].items()} == {"picture differs": 1}
+    assert {kind: finding["count"] for kind, finding in facts["findings"].items()} == {"picture differs": 1}
 
 
 def test_stars_are_the_rating_in_xmp_and_follow_the_verdict(exported: Any, tmp_path: Path) -> None:

@@ -66,10 +66,10 @@ def test_what_left_the_manifest_goes_and_what_others_put_there_stays(
     report = exported(run, to, *TARGETS[to])
     assert report["left_out"] == {"no longer in the manifest": 3}
     assert report["removed"] > 0
-    found = tree(out)
-    assert (found.pop("notes.md"), found.pop("mine/a.png")) == (b"mine", b"mine")
+    files = tree(out)
+    assert (files.pop("notes.md"), files.pop("mine/a.png")) == (b"mine", b"mine")
     exported(run, to, *TARGETS[to], folder="fresh")
-    assert found.keys() == tree(tmp_path / "fresh").keys()
+    assert files.keys() == tree(tmp_path / "fresh").keys()
     assert exported(run, to, *TARGETS[to], "--include-removed", "--replace")["pictures"] == 6
 
 
@@ -247,13 +247,13 @@ def test_killed_at_any_moment_no_half_file_has_a_name_and_the_same_command_ends_
         assert came.returncode == -signal.SIGKILL or (at % 2 and came.returncode == 0), came.stderr
         _assert_whole(tree(out), whole, old)
         exported(run, to, *TARGETS[to], folder=out.name)
-        found = tree(out)
-        assert found.keys() == whole.keys()
-        assert {name for name in whole if whole[name] != found[name]} <= {"README.md"}
+        files = tree(out)
+        assert files.keys() == whole.keys()
+        assert {name for name in whole if whole[name] != files[name]} <= {"README.md"}
 
 
-def _assert_whole(found: dict[str, bytes], whole: dict[str, bytes], old: dict[str, bytes]) -> None:
-    for name, content in found.items():
+def _assert_whole(files: dict[str, bytes], whole: dict[str, bytes], old: dict[str, bytes]) -> None:
+    for name, content in files.items():
         if name.rpartition("/")[2].startswith(".") or name == "README.md":
             continue  # a temp file, or the card that bears the folder's name
         assert content in {whole.get(name), old.get(name)}, name

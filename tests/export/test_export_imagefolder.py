@@ -53,9 +53,9 @@ def test_every_caption_column_and_picture_is_there_though_prompts_and_ids_hold_s
         for at, prompt in enumerate(SPLIT_WORDS)
     ]
     exported(a_run(tmp_path / "run", asked), "imagefolder")
-    found = load()
-    assert list(found) == ["train"]
-    rows = list(found["train"])
+    splits = load()
+    assert list(splits) == ["train"]
+    rows = list(splits["train"])
     assert [row["prompt"] for row in rows] == SPLIT_WORDS
     assert [row["seed"] for row in rows] == [2**63 - 1 - at for at in range(5)]
     assert [row["guidance"] for row in rows] == [0.0, 0.5, 1.0, 1.5, 2.0]
@@ -69,9 +69,9 @@ def test_the_folder_alone_is_enough_too(exported: Any, load: Callable[..., Any],
     exported(
         a_run(tmp_path / "run", seeds(SPLIT_WORDS, 20)), "imagefolder", "--split", "train=0.7,validation=0.2,test=0.1"
     )
-    found = load(path=str(tmp_path / "out"))
-    assert set(found) == {"train", "validation", "test"}
-    assert sorted(row["prompt"] for split in found.values() for row in split) == sorted(SPLIT_WORDS * 20)
+    splits = load(path=str(tmp_path / "out"))
+    assert set(splits) == {"train", "validation", "test"}
+    assert sorted(row["prompt"] for split in splits.values() for row in split) == sorted(SPLIT_WORDS * 20)
 
 
 def test_seeds_beyond_64_bits_are_text_in_the_whole_column_and_a_warning_says_so(
@@ -105,8 +105,8 @@ def test_a_column_without_a_value_in_one_split_goes_into_parquet(
     ]
     report = exported(a_run(tmp_path / "run", asked), "imagefolder", "--split", "train=0.5,test=0.5")
     assert any("rare" in note and "metadata.parquet" in note for note in report["notes"])
-    found = load()
-    rows = [row for split in found.values() for row in split]
+    splits = load()
+    rows = [row for split in splits.values() for row in split]
     assert sorted(row["prompt"] for row in rows) == sorted(one.prompt for one in asked)
     assert [row["rare"] for row in rows if row["rare"]] == ["only here"]
 
@@ -235,8 +235,8 @@ def test_the_reader_of_these_tests_is_the_real_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("convert", "said"),
+    ("convert", "message"),
     [("png:3", "has no quality"), ("webp:0", "from 1 to 100"), ("webp:101", "from 1 to 100"), ("gif", "not a format")],
 )
-def test_a_format_that_can_not_be_is_refused(convert: str, said: str, refused: Any) -> None:
-    refused(said, "--to", "imagefolder", "--convert", convert)
+def test_a_format_that_can_not_be_is_refused(convert: str, message: str, refused: Any) -> None:
+    refused(message, "--to", "imagefolder", "--convert", convert)

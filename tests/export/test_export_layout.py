@@ -156,7 +156,7 @@ def test_files_that_would_share_a_name_are_refused_before_anything_is_written(ba
 
 
 @pytest.mark.parametrize(
-    ("layout", "said"),
+    ("layout", "message"),
     [
         ("/tmp/{index}", "inside the folder"),
         ("../{index}", "inside the folder"),
@@ -166,8 +166,8 @@ def test_files_that_would_share_a_name_are_refused_before_anything_is_written(ba
         ("{prompt:03d}", "does not fit"),
     ],
 )
-def test_a_template_that_can_not_be_is_refused(layout: str, said: str, refused: Any) -> None:
-    refused(said, "--to", "layout", "--layout", layout)
+def test_a_template_that_can_not_be_is_refused(layout: str, message: str, refused: Any) -> None:
+    refused(message, "--to", "layout", "--layout", layout)
 
 
 def test_only_what_is_asked_for_counts(exported: Any, tmp_path: Path) -> None:

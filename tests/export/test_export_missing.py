@@ -54,13 +54,13 @@ def picked(tmp_path: Path) -> Path:
 
     run = a_run(tmp_path / "run", seeds(["a heron"], 4))
     connection = connect_to_read(run)
-    found = list(exporting.images(connection, removed=False))
+    images = list(exporting.images(connection, removed=False))
     connection.close()
     verdicts = [
-        Verdict(job=found[0].key, pick="yes", stars=4, sha256=found[0].sha256),
-        Verdict(job=found[1].key, pick="no", sha256=found[1].sha256),
-        Verdict(job=found[2].key, tags=("sea", "sky"), sha256="0" * 64),
-        Verdict(job=found[2].key, tags=("sea", "sky"), sha256=found[2].sha256),
+        Verdict(job=images[0].key, pick="yes", stars=4, sha256=images[0].sha256),
+        Verdict(job=images[1].key, pick="no", sha256=images[1].sha256),
+        Verdict(job=images[2].key, tags=("sea", "sky"), sha256="0" * 64),
+        Verdict(job=images[2].key, tags=("sea", "sky"), sha256=images[2].sha256),
     ]
     picks.append(run, verdicts)
     return run

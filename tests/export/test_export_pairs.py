@@ -69,8 +69,8 @@ def test_a_split_keeps_the_pairs_of_a_prompt_together(exported: Any, tmp_path: P
     judge(run, *["yes", "no", "no"] * 20)
     report = exported(run, "pairs", "--split", "train=0.5,test=0.5")
     assert sum(report["splits"].values()) == 40
-    found = rows(tmp_path / "out")
-    assert not {row["caption"] for row in found["train"]} & {row["caption"] for row in found["test"]}
+    splits = rows(tmp_path / "out")
+    assert not {row["caption"] for row in splits["train"]} & {row["caption"] for row in splits["test"]}
 
 
 def test_the_same_command_again_writes_nothing_new(exported: Any, run: Path) -> None:

@@ -129,10 +129,10 @@ def test_a_member_is_what_tarfile_reads(name: str, size: int) -> None:
     content = os.urandom(size)
     archive = io.BytesIO(b"".join(member(name, content)) + bytes(1024))
     with tarfile.open(fileobj=archive) as tar:
-        (found,) = tar.getmembers()
-        stored = tar.extractfile(found)
+        (entry,) = tar.getmembers()
+        stored = tar.extractfile(entry)
         assert stored is not None
-        assert (found.name, stored.read(), found.mode, found.isfile()) == (name, content, 0o644, True)
+        assert (entry.name, stored.read(), entry.mode, entry.isfile()) == (name, content, 0o644, True)
 
 
 @pytest.fixture
@@ -151,9 +151,9 @@ def table(exported: Any, tmp_path: Path) -> Callable[..., Path]:
 
 def test_datasets_reads_parquet_with_pictures_and_types(table: Callable[..., Path], tmp_path: Path) -> None:
     table()
-    found = by_datasets("parquet", tmp_path / "out", tmp_path / "cache")["train"]
-    assert str(found.features["image"]).startswith("Image")
-    rows = list(found)
+    loaded = by_datasets("parquet", tmp_path / "out", tmp_path / "cache")["train"]
+    assert str(loaded.features["image"]).startswith("Image")
+    rows = list(loaded)
     assert [row["image"].size for row in rows] == [(8, 6)] * 3
     assert [row["prompt"] for row in rows] == ["a test", "三只猫", "c"]
     assert [row["seed"] for row in rows] == [2**63 - 1, 2, None]

@@ -52,14 +52,14 @@ def records(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
 
 
-def said(run: Path) -> list[str | None]:
+def verdicts(run: Path) -> list[str | None]:
     return [record.get("pick") for record in records(run)]
 
 
 def test_an_expression_picks_and_records_carry_it(pick: Callable[..., Any], run: Path) -> None:
     facts = pick("--where", 'seed == 3 and meta.style == "ink"', "yes")
     assert (facts["pictures"], facts["yes"], facts["written"]) == (2, 2, 2)
-    assert said(run).count("yes") == 2
+    assert verdicts(run).count("yes") == 2
     line = json.loads((run / "picks.jsonl").read_text().splitlines()[0])
     assert line["sha256"] == next(one["sha256"] for one in records(run) if one["job"] == line["job"])
     assert pick("--where", 'pick == "yes"', "yes")["unchanged"] == 2  # said already: no line is written
@@ -109,7 +109,7 @@ def test_verdicts_of_another_person_are_taken_as_they_are(pick: Callable[..., An
     (run / "picks.jsonl").rename(tmp_path / "hers.jsonl")
     facts = pick("--from", tmp_path / "hers.jsonl")
     assert facts["yes"] == 4
-    assert said(run).count("yes") == 4
+    assert verdicts(run).count("yes") == 4
 
 
 @pytest.mark.parametrize(

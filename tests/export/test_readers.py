@@ -53,7 +53,7 @@ def rewrite(folder: Path, rows: list[dict[str, Any]]) -> None:
     (folder / "train/metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
-def found(facts: Any) -> dict[str, int]:
+def findings(facts: Any) -> dict[str, int]:
     return {kind: finding["count"] for kind, finding in facts["findings"].items()}
 
 
@@ -65,7 +65,7 @@ def test_a_caption_and_a_seed_that_changed_are_shown_with_both_sides(
     rows[0]["prompt"], rows[1]["seed"] = "another", 77
     rewrite(tmp_path / "out", rows)
     facts = checked("imagefolder")
-    assert found(facts) == {"columns differ": 2}
+    assert findings(facts) == {"columns differ": 2}
     assert any(
         "'another' to the reader, 'a train at night'" in example
         for example in facts["findings"]["columns differ"]["examples"]
@@ -80,16 +80,16 @@ def test_rows_that_are_gone_or_there_twice_are_found(exported: Any, checked: Any
     exported(run, "imagefolder")
     rows = lines(tmp_path / "out")
     rewrite(tmp_path / "out", [*rows[1:], rows[5]])
-    assert found(checked("imagefolder")) == {"twice": 1, "missing": 1}
+    assert findings(checked("imagefolder")) == {"twice": 1, "missing": 1}
 
 
 def test_a_changed_picture_and_a_missing_one_are_found(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
     exported(run, "imagefolder", "--copy")
     first, second = sorted((tmp_path / "out").rglob("*.png"))[:2]
     shutil.copy(second, first)
-    assert found(checked("imagefolder")) == {"picture differs": 1}
+    assert findings(checked("imagefolder")) == {"picture differs": 1}
     second.unlink()
-    assert set(found(checked("imagefolder"))) & {"broken", "the reader fails"}
+    assert set(findings(checked("imagefolder"))) & {"broken", "the reader fails"}
 
 
 def test_metadata_that_the_reader_can_not_read_is_told_in_its_words(
@@ -99,7 +99,7 @@ def test_metadata_that_the_reader_can_not_read_is_told_in_its_words(
     with (tmp_path / "out/train/metadata.jsonl").open("ab") as file:
         file.write(b'{"file_name": "x')
     facts = checked("imagefolder")
-    assert found(facts) == {"the reader fails": 1, "missing": 13}
+    assert findings(facts) == {"the reader fails": 1, "missing": 13}
     assert "JSON" in facts["findings"]["the reader fails"]["examples"][0]
     assert facts["findings"]["missing"]["examples"] == []  # nothing that an export made anew would mend
 
@@ -115,21 +115,21 @@ def test_the_trap_of_split_words_would_be_seen(exported: Any, checked: Any, run:
     pictures = sorted(out.glob("*.png"))
     pictures[0].rename(out / "a-test-tube.png")
     (out / "README.md").unlink()
-    assert "missing" in found(checked("imagefolder"))
+    assert "missing" in findings(checked("imagefolder"))
 
 
 def test_a_shard_that_was_cut_is_found(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
     exported(run, "webdataset")
     shard = tmp_path / "out/train/000000.tar"
     shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2 // 512 * 512])
-    assert {"missing"} <= set(found(checked("webdataset")))
+    assert {"missing"} <= set(findings(checked("webdataset")))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_missing_shard_is_found(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
     exported(run, "webdataset", "--shard-count", "5")
     (tmp_path / "out/train/000001.tar").unlink()
-    assert {"the reader fails", "missing"} <= set(found(checked("webdataset")))
+    assert {"the reader fails", "missing"} <= set(findings(checked("webdataset")))
     gc.collect()  # the reader that fails leaves a file open, which no later test may be blamed for
 
 
@@ -137,7 +137,7 @@ def test_a_shard_that_nobody_asked_for_is_found(exported: Any, checked: Any, run
     """``datasets``, and whoever writes ``train/*.tar``, read it with the others."""
     exported(run, "webdataset", "--shard-count", "5")
     shutil.copy(tmp_path / "out/train/000001.tar", tmp_path / "out/train/000009.tar")
-    assert found(checked("webdataset")) == {"twice": 5}
+    assert findings(checked("webdataset")) == {"twice": 5}
 
 
 @pytest.mark.parametrize("change", [{"target": None}, {"options": "x"}, {"options": {"new": 1}}, {"run": 3}])
@@ -163,9 +163,9 @@ def test_captions_that_trainers_would_stumble_over_are_found(
     texts[4].write_text("another\n")
     (tmp_path / "out/mine.png").write_bytes(b"x")
     facts = checked("captions")
-    assert found(facts) == {"broken": 4, "columns differ": 1, "not of the run": 1}
-    said = " ".join(facts["findings"]["broken"]["examples"])
-    assert all(words in said for words in ("no .txt", "empty", "2 lines", "not UTF-8"))
+    assert findings(facts) == {"broken": 4, "columns differ": 1, "not of the run": 1}
+    examples = " ".join(facts["findings"]["broken"]["examples"])
+    assert all(words in examples for words in ("no .txt", "empty", "2 lines", "not UTF-8"))
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -173,11 +173,11 @@ def test_what_a_run_gained_or_lost_since_is_told(reader: str, exported: Any, che
     exported(run, reader)
     a_run(run, seeds(["new"], 2))
     unlist(run, "a test")
-    assert found(checked(reader)) == {"missing": 2, "not of the run": 4}
+    assert findings(checked(reader)) == {"missing": 2, "not of the run": 4}
 
 
 def test_an_export_that_was_interrupted_is_told(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
     exported(run, "captions")
     mark = tmp_path / "out/.batcher-export/export.json"
     mark.write_text(mark.read_text().replace('"complete": true', '"complete": false'))
-    assert found(checked("captions")) == {"unfinished": 1}
+    assert findings(checked("captions")) == {"unfinished": 1}

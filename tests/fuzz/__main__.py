@@ -63,8 +63,8 @@ def campaign(target: Target, inputs: int, seed: int, out: Path) -> Outcome:
     kept = out / f"{target.name.replace('/', '-')}-died"
     kept.write_bytes((out / "at-hand").read_bytes())
     kept.with_suffix(".txt").write_text(done.stderr)
-    said = done.stderr.strip().splitlines()[-1:] or ["nothing"]
-    return Outcome(target.name, findings=[f"{target.name}: it died or hung: {said[0][:160]} ({kept})"])
+    errors = done.stderr.strip().splitlines()[-1:] or ["nothing"]
+    return Outcome(target.name, findings=[f"{target.name}: it died or hung: {errors[0][:160]} ({kept})"])
 
 
 def _is_meant(target: Target, name: str | None) -> bool:

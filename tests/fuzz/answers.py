@@ -209,8 +209,8 @@ def _use(schema: ModelSchema) -> None:
     schema.fingerprint()
     for name in list(schema.inputs)[:10]:
         for value in _VALUES:
-            said = schema.input(name).check(value)
-            short(said or "")
+            problem = schema.input(name).check(value)
+            short(problem or "")
         for text in ("7", "a cat", "[1]", ""):
             try:
                 schema.input(name).check(schema.input(name).convert(text))

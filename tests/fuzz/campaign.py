@@ -58,7 +58,7 @@ class Campaign:
         self.corpus = target.corpus()
         self.lines: set[tuple[str, int]] = set()
         self.outcome = Outcome(target.name)
-        self._known: set[str] = set()
+        self._kinds: set[str] = set()
 
     def run(self, inputs: int) -> Outcome:
         began = time.perf_counter()
@@ -87,10 +87,10 @@ class Campaign:
         if seconds > HANG:
             seconds = min(seconds, self._timed(data))
             if seconds > HANG:
-                self._found(data, "hang", f"{seconds:.1f} s")
+                self._keep(data, "hang", f"{seconds:.1f} s")
         self.outcome.slowest = max(self.outcome.slowest, seconds)
         if self._most_rss is not None and peak_rss() > self._most_rss:
-            self._found(data, "memory", f"{peak_rss() / 2**20:.0f} MB")
+            self._keep(data, "memory", f"{peak_rss() / 2**20:.0f} MB")
 
     def _timed(self, data: bytes) -> float:
         (self.folder / "at-hand").write_bytes(data)
@@ -99,15 +99,15 @@ class Campaign:
         try:
             self.target.check(data)
         except Exception as error:  # noqa: BLE001  whatever it is, it is a finding
-            self._found(data, *_described(error))
+            self._keep(data, *_described(error))
         finally:
             faulthandler.cancel_dump_traceback_later()
         return time.perf_counter() - began
 
-    def _found(self, data: bytes, kind: str, words: str) -> None:
-        if kind in self._known:
+    def _keep(self, data: bytes, kind: str, words: str) -> None:
+        if kind in self._kinds:
             return
-        self._known.add(kind)
+        self._kinds.add(kind)
         digits = hashlib.sha256(data).hexdigest()[:10]
         path = self.folder / f"{self.target.name.replace('/', '-')}-{digits}"
         path.write_bytes(data)

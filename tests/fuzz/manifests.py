@@ -230,7 +230,7 @@ def _parquet_files() -> list[bytes]:
     import pyarrow as pa  # noqa: PLC0415  an extra
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    found = []
+    contents = []
     for options in ({"row_group_size": 2}, {"compression": "none", "use_dictionary": False}):
         sink = pa.BufferOutputStream()
         rows = {
@@ -240,8 +240,8 @@ def _parquet_files() -> list[bytes]:
             "raw": [b"x"] * 3,
         }
         pq.write_table(pa.table(rows), sink, **options)
-        found.append(bytes(sink.getvalue()))
-    return found
+        contents.append(bytes(sink.getvalue()))
+    return contents
 
 
 def _sample(name: str, *more: bytes) -> Callable[[], list[bytes]]:

@@ -72,10 +72,10 @@ def _corpus() -> tuple[bytes, ...]:
 
 def _check(data: bytes) -> None:
     allow(_LIMITS)
-    found = {depth: _examined(data, depth) for depth in _DEPTHS}
-    if found["decode"] is not None:
-        assert found["structure"] is not None, "decoding let pass what the structure does not"
-        assert found["decode"].size == found["structure"].size
+    facts = {depth: _examined(data, depth) for depth in _DEPTHS}
+    if facts["decode"] is not None:
+        assert facts["structure"] is not None, "decoding let pass what the structure does not"
+        assert facts["decode"].size == facts["structure"].size
 
 
 def _examined(data: bytes, depth: CheckDepth) -> Facts | None:

@@ -125,7 +125,7 @@ async def _fetch(port: int) -> None:
     async with Downloader(folder, trust=trust, limits=_SMALL, threads=1) as loader:
         try:
             saved = await loader.fetch(
-                f"http://127.0.0.1:{port}/x", path="a/b", describe=lambda found: {"job": found.file}
+                f"http://127.0.0.1:{port}/x", path="a/b", describe=lambda file: {"job": file.file}
             )
             (folder / saved.file).unlink()
             (folder / "images" / "a" / "b.json").unlink()

@@ -23,8 +23,8 @@ def gs() -> Iterator[dict[str, str]]:
     need_buckets()
     from tests.support.google_store import google_store  # noqa: PLC0415
 
-    with google_store() as found:
-        yield found
+    with google_store() as store:
+        yield store
 
 
 @pytest.fixture(scope="session")
@@ -32,5 +32,5 @@ def az(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     need_buckets()
     from tests.support.azure_store import azure_store  # noqa: PLC0415
 
-    with azure_store(tmp_path_factory.mktemp("azurite"), CONTAINER) as found:
-        yield found
+    with azure_store(tmp_path_factory.mktemp("azurite"), CONTAINER) as store:
+        yield store

@@ -72,7 +72,7 @@ def test_a_body_that_lies_in_a_file_is_put_too(place: Any, tmp_path: Path) -> No
 def test_reading_follows_recorded_names_and_no_others(place: Any, tmp_path: Path) -> None:
     place.put("a", "png", b"picture", ONE)
     reader = storage.reader_of(tmp_path)
-    assert [[seen.file for seen in found] for found in reader.walk()] == [["images/a.json", "images/a.png"]]
+    assert [[seen.file for seen in objects] for objects in reader.walk()] == [["images/a.json", "images/a.png"]]
     with pytest.raises(Absent), reader.reading("images/b.png"):
         pass
     for name in ("images/../state.db", "state.db", "images/"):

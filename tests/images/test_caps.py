@@ -158,10 +158,10 @@ def test_a_fetch_cancelled_at_any_moment_leaves_all_or_nothing(tmp_path: Path, b
                     await asyncio.sleep(0)
                 task.cancel()
                 await asyncio.wait({task})
-                found = files(tmp_path)
-                assert found in ([], whole), found
-                outcomes.add(len(found))
-                for name in found:
+                left = files(tmp_path)
+                assert left in ([], whole), left
+                outcomes.add(len(left))
+                for name in left:
                     (tmp_path / name).unlink()
         return outcomes
 

@@ -154,10 +154,10 @@ def test_whatever_the_damage_it_ends_in_facts_or_in_a_file_error(
     try:
         facts = look(bytes(data), depth)
     except (FileUnavailable, FileRefused) as error:
-        said = error.cause.message
+        text = error.cause.message
     else:
-        said = facts.kind.extension
-    assert said.isprintable()
+        text = facts.kind.extension
+    assert text.isprintable()
 
 
 @given(st.binary(max_size=200))

@@ -186,10 +186,10 @@ def test_a_host_that_goes_silent_times_out(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 banana\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
-def test_a_host_that_speaks_no_http_may_pass(tmp_path: Path, said: bytes) -> None:
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 banana\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
+def test_a_host_that_speaks_no_http_may_pass(tmp_path: Path, reply: bytes) -> None:
     with pytest.raises(FileUnavailable) as caught:
-        fetch(tmp_path, said)
+        fetch(tmp_path, reply)
     assert caught.value.cause.kind == "connection"
     assert caught.value.cause.message.isprintable()
 

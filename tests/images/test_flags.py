@@ -30,8 +30,8 @@ def as_jpeg(content: bytes, quality: int) -> bytes:
 
 
 def words(*pictures: Candidate) -> list[set[Flag]]:
-    found = flags(pictures)
-    return [found.get(one.place, set()) for one in pictures]
+    flagged = flags(pictures)
+    return [flagged.get(one.place, set()) for one in pictures]
 
 
 def test_good_pictures_have_no_flags() -> None:
@@ -99,6 +99,6 @@ def test_ten_thousand_equal_looks_are_judged_without_comparing_all_pairs() -> No
     import dataclasses  # noqa: PLC0415
 
     every = [dataclasses.replace(plain, place=(f"{n:032x}", 0), sha256=str(n), seed=str(n)) for n in range(10_000)]
-    found = flags(every)
-    assert len(found) == 10_000
-    assert all(Flag.SEED_IGNORED in words for words in found.values())
+    flagged = flags(every)
+    assert len(flagged) == 10_000
+    assert all(Flag.SEED_IGNORED in words for words in flagged.values())

@@ -48,9 +48,9 @@ def looked(*paths: str, public_only: bool = False) -> dict[str, Finding]:
         await site.start()
         root = f"http://127.0.0.1:{runner.addresses[0][1]}"
         takes = wanted("image_url", {"type": "string"})
-        found = await check_links(dict.fromkeys((root + path for path in paths), takes), public_only=public_only)
+        findings = await check_links(dict.fromkeys((root + path for path in paths), takes), public_only=public_only)
         await runner.cleanup()
-        return {url.removeprefix(root): finding for url, finding in found.items()}
+        return {url.removeprefix(root): finding for url, finding in findings.items()}
 
     return asyncio.run(story())
 

@@ -151,7 +151,7 @@ def test_links_to_results_keep_theirs() -> None:
             Api(rude.base_url, "a-token-of-length") as api,
         ):
             api.hide_queries(BASE)
-            found: Any = await api.poll("r-1")
-            assert found.urls == (elsewhere,)
+            polled: Any = await api.poll("r-1")
+            assert polled.urls == (elsewhere,)
 
     asyncio.run(main())

@@ -47,12 +47,12 @@ class Inputs(Place):
         return name
 
     def report(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.dir / "report.json").read_bytes())
-        return found
+        report: dict[str, Any] = json.loads((self.dir / "report.json").read_bytes())
+        return report
 
     def sidecars(self) -> list[dict[str, Any]]:
-        found = [json.loads(path.read_bytes()) for path in sorted((self.dir / "images").rglob("*.json"))]
-        return sorted(found, key=lambda one: one["source"]["line"])
+        sidecars = [json.loads(path.read_bytes()) for path in sorted((self.dir / "images").rglob("*.json"))]
+        return sorted(sidecars, key=lambda one: one["source"]["line"])
 
     def sent(self) -> list[list[str]]:
         """The links that the service was given, without their queries."""
@@ -97,7 +97,7 @@ def test_files_and_objects_are_sent_as_links_and_no_link_is_kept(inputs: Inputs)
     assert any("/mine/owl.png" in links[-1] for links in inputs.sent())
     inputs.batcher("view", inputs.dir, "--export", inputs.folder / "page")
     spoken = (done.stdout + done.stderr).encode()
-    kept = [found.read_bytes() for found in inputs.folder.rglob("*") if found.is_file()]
+    kept = [file.read_bytes() for file in inputs.folder.rglob("*") if file.is_file()]
     assert not [text for text in (*kept, spoken) if b"X-Amz" in text or b"Signature" in text]
 
 

@@ -60,9 +60,9 @@ print(files(Path(sys.argv[1])))
 def test_a_real_limit_on_writing_ends_the_same_way(tmp_path: Path, side: int, limit: int) -> None:
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path), str(side), str(limit)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    said = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert "File too large" in said
-    assert said.endswith("[]\n")
+    output = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "File too large" in output
+    assert output.endswith("[]\n")
 
 
 @both

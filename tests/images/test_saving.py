@@ -69,10 +69,10 @@ def test_what_the_disk_refuses_of_one_picture_takes_no_other_with_it(
     calls = iter(range(100))
     true: Callable[..., Any] = getattr(os, step)
 
-    def failing(*told: Any) -> Any:
+    def failing(*arguments: Any) -> Any:
         if next(calls) == 2:  # of the second picture's two files, the first
             raise OSError(28, "No space left on device")
-        return true(*told)
+        return true(*arguments)
 
     monkeypatch.setattr(os, step, failing)
     outcomes = write_group([write(shelf, name) for name in "abc"])

@@ -37,13 +37,13 @@ def _request(connection: socket.socket) -> bytes:
 @contextmanager
 def receiver(answer: Callable[[socket.socket], None]) -> Iterator[Receiver]:
     """answer: what is done with a connection once its request is read."""
-    found = Receiver()
+    target = Receiver()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        found.port = server.getsockname()[1]
+        target.port = server.getsockname()[1]
 
         def serve(connection: socket.socket) -> None:
             with connection, suppress(OSError):
-                found.requests.append(_request(connection))
+                target.requests.append(_request(connection))
                 answer(connection)
 
         def accept() -> None:
@@ -53,7 +53,7 @@ def receiver(answer: Callable[[socket.socket], None]) -> Iterator[Receiver]:
                     threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
-        yield found
+        yield target
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
 

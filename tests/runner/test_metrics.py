@@ -36,18 +36,18 @@ def test_the_numbers_are_those_of_the_run_directory_after_a_resume_too() -> None
     assert first["batcher_jobs/done"] == 1
     assert "batcher_last_success_timestamp_seconds" not in first
     assert run() == 0
-    found = read(Path("m.prom"))
-    assert (found["batcher_jobs/done"], found["batcher_jobs/pending"]) == (3, 0)
-    assert found["batcher_submits_total/saved"] == 3
-    assert found["batcher_spent_usd"] == pytest.approx(0.06)
-    assert found["batcher_reserved_usd"] == 0
-    assert found["batcher_budget_usd"] == 1
-    assert found["batcher_in_flight"] == 0
-    assert found["batcher_pace_per_second"] == 0
-    assert found["batcher_refused_total"] == 0
-    assert found["batcher_job_seconds_count"] == found["batcher_job_seconds_bucket/+Inf"] == 3
-    assert 0 < found["batcher_job_seconds_sum"] < 60
-    assert found["batcher_last_success_timestamp_seconds"] >= found["batcher_last_change_timestamp_seconds"] - 1
+    metrics = read(Path("m.prom"))
+    assert (metrics["batcher_jobs/done"], metrics["batcher_jobs/pending"]) == (3, 0)
+    assert metrics["batcher_submits_total/saved"] == 3
+    assert metrics["batcher_spent_usd"] == pytest.approx(0.06)
+    assert metrics["batcher_reserved_usd"] == 0
+    assert metrics["batcher_budget_usd"] == 1
+    assert metrics["batcher_in_flight"] == 0
+    assert metrics["batcher_pace_per_second"] == 0
+    assert metrics["batcher_refused_total"] == 0
+    assert metrics["batcher_job_seconds_count"] == metrics["batcher_job_seconds_bucket/+Inf"] == 3
+    assert 0 < metrics["batcher_job_seconds_sum"] < 60
+    assert metrics["batcher_last_success_timestamp_seconds"] >= metrics["batcher_last_change_timestamp_seconds"] - 1
     text = Path("m.prom").read_text()
     assert "kite" not in text
     for name in ("batcher_jobs", "batcher_submits_total", "batcher_job_seconds"):

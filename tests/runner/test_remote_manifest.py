@@ -76,8 +76,8 @@ def web(tmp_path: Path) -> Iterator[Web]:
 
 
 def report(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run / "report.json").read_bytes())
-    return found
+    facts: dict[str, Any] = json.loads((run / "report.json").read_bytes())
+    return facts
 
 
 def test_a_url_is_a_manifest_and_the_same_command_is_the_resume(web: Web) -> None:

@@ -243,17 +243,17 @@ def test_a_drained_run_ends_with_what_is_at_the_service_and_the_next_is_not_drai
 
 
 def test_a_control_file_that_is_none_of_ours_changes_nothing_and_is_said(tmp_path: Path) -> None:
-    said: list[str] = []
+    notes: list[str] = []
 
     def scribble(going: Going) -> None:
         (tmp_path / "run" / "control.json").write_text('{"rate": "fast"}')
 
     def hear(event: Event) -> None:
-        said.append(getattr(event, "text", ""))
+        notes.append(getattr(event, "text", ""))
 
     came, _ = finished(tmp_path, 40, rate=10.0, meanwhile=after(1.0, scribble), hear=hear)
     assert came.exit_code == 0
-    assert any("control.json can't be used" in text and "going on as before" in text for text in said)
+    assert any("control.json can't be used" in text and "going on as before" in text for text in notes)
 
 
 def test_an_observer_hears_the_beginning_every_move_and_the_end(tmp_path: Path) -> None:

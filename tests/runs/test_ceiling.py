@@ -10,14 +10,14 @@ from tests.support.stage import Came, go, lines, steady
 from tests.support.virtual import run
 
 
-def spent(tmp_path: Path, budget: float, costs: list[Any], **told: Any) -> tuple[float, Came]:
+def spent(tmp_path: Path, budget: float, costs: list[Any], **options: Any) -> tuple[float, Came]:
     """Dollars that the service charged, and what the run came to. costs: as the simulator's profile has them."""
     path = tmp_path / "manifest.txt"
     path.write_text(lines(100))
 
     async def all_of_it() -> tuple[float, Came]:
         service = Simulator(steady(costs=costs))
-        came = await go(tmp_path / "run", path, service, budget=budget, **told)
+        came = await go(tmp_path / "run", path, service, budget=budget, **options)
         return service.counters.charged_usd, came
 
     return run(all_of_it())

@@ -122,9 +122,9 @@ def test_a_read_only_disk_stops_the_next_start_with_73_and_nothing_is_submitted(
     going.terminate()
     going.communicate(timeout=60)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    told = once(folder, run)
-    assert told.returncode == 73, told.stderr
-    assert "Traceback" not in told.stderr
+    ended = once(folder, run)
+    assert ended.returncode == 73, ended.stderr
+    assert "Traceback" not in ended.stderr
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     finish(folder, run)
 
@@ -144,9 +144,9 @@ def test_a_run_directory_removed_under_a_run_stops_it_with_73(folder: Path) -> N
 def test_with_too_little_room_at_the_start_nothing_is_submitted(folder: Path, small_disk: Path) -> None:
     with (small_disk / "filler").open("wb") as file:
         file.write(bytes(40_000_000))
-    told = once(folder, small_disk / "run")
-    assert told.returncode == 73
-    assert "are free" in told.stderr
+    ended = once(folder, small_disk / "run")
+    assert ended.returncode == 73
+    assert "are free" in ended.stderr
     assert not (small_disk / "run").exists()
 
 
@@ -156,12 +156,12 @@ def test_too_many_open_files_stops_the_run_with_73_and_says_how_to_mend_it(folde
     def few_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
 
-    told = subprocess.run(
+    ended = subprocess.run(
         [*command(folder, run), "--rate", "200/s"], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         check=False, preexec_fn=few_files, timeout=60,
     )  # fmt: skip
-    assert told.returncode == 73, told.stderr
-    assert "Traceback" not in told.stderr
-    assert "open files" in told.stderr.lower()
+    assert ended.returncode == 73, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "open files" in ended.stderr.lower()
     if (run / "state.db").exists():
         finish(folder, run)

@@ -91,10 +91,10 @@ def test_a_budget_that_holds_up_a_run_is_named_in_a_narrow_window(tmp_path: Path
 def test_the_time_left_is_right_to_a_third_from_the_first_results_on_and_never_a_promise(tmp_path: Path) -> None:
     snapshots, _, came = seen(tmp_path, 150, 15.0, rate=2.0, in_flight=64)
     end = snapshots[-1].elapsed
-    told = [one for one in snapshots if one.eta is not None and one.done < 145]
-    assert told
-    assert told[0].elapsed < 30.0
-    for one in told:
+    estimates = [one for one in snapshots if one.eta is not None and one.done < 145]
+    assert estimates
+    assert estimates[0].elapsed < 30.0
+    for one in estimates:
         low, high = sorted((one.eta or 0.0, one.eta_model or one.eta or 0.0))
         assert 0.65 * low - 5 <= end - one.elapsed <= 1.35 * high + 18, one
     assert came.exit_code == 0

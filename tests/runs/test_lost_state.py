@@ -53,7 +53,7 @@ def older(folder: Path) -> None:
 def test_what_lies_there_is_not_paid_for_again(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     path, folder = tmp_path / "manifest.txt", tmp_path / "run"
     path.write_text(lines(40))
-    said: list[str] = []
+    notes: list[str] = []
 
     async def story() -> tuple[Came, dict[str, Any]]:
         service = Simulator(steady())
@@ -61,7 +61,7 @@ def test_what_lies_there_is_not_paid_for_again(tmp_path: Path, damage: Callable[
         shutil.copy(folder / STATE, tmp_path / "older.db")
         await go(folder, path, service)
         damage(folder)
-        came = await go(folder, path, service, hear=lambda event: said.append(getattr(event, "text", "")))
+        came = await go(folder, path, service, hear=lambda event: notes.append(getattr(event, "text", "")))
         return came, service.stats()
 
     came, stats = run(story())
@@ -69,7 +69,7 @@ def test_what_lies_there_is_not_paid_for_again(tmp_path: Path, damage: Callable[
     assert (came.report["submits"], came.report["done"], came.report["images"]) == (0, 40, 40)
     assert came.report["cost_usd"] == pytest.approx(0.8)
     assert stats["charges_per_input"]["max"] == 1
-    assert any("not paid for again" in text for text in said)
+    assert any("not paid for again" in text for text in notes)
 
 
 def test_a_lost_state_file_and_files_that_are_not_whole_cost_nothing_either(tmp_path: Path) -> None:
@@ -208,9 +208,9 @@ def test_only_what_left_and_was_not_answered_is_in_doubt(tmp_path: Path) -> None
         assert (recovered.accepted, recovered.pending, recovered.doubted) == (1, 1, 1)
         assert states(book) == ["pending", "in_doubt", "running"]
         assert never.attempts == 1
-        said = StringIO()
-        say_recovered(recovered, Silent(said))
-        assert said.getvalue().startswith("1 job is to submit again: batcher ended before the submit left")
+        output = StringIO()
+        say_recovered(recovered, Silent(output))
+        assert output.getvalue().startswith("1 job is to submit again: batcher ended before the submit left")
         say_recovered(recover(book.state, NOW), Silent(again := StringIO()))
         assert again.getvalue() == ""
         assert next(reading.entries(book.state.connection, [State.RUNNING])).request_id == "an-id"

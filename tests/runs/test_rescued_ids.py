@@ -16,10 +16,10 @@ from tests.support.state_files import NOW, Book, a_book, a_job
 @pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The first one takes nothing: it is not there."""
-    found = [tmp_path / "nowhere", tmp_path / "home"]
-    found[1].mkdir()
-    monkeypatch.setattr(module, "places", lambda: found)
-    return found
+    folders = [tmp_path / "nowhere", tmp_path / "home"]
+    folders[1].mkdir()
+    monkeypatch.setattr(module, "places", lambda: folders)
+    return folders
 
 
 def kept(book: Book, *numbers: int) -> Rescue:

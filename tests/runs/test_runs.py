@@ -39,12 +39,12 @@ def test_every_job_becomes_an_image_with_its_sidecar_and_is_paid_once(tmp_path: 
     assert came.exit_code == 0
     assert stats["charges_per_input"] == {"distinct": 12, "max": 1, "histogram": {"1": 12}}
     assert stats["token_leaks"] == 0
-    found = sidecars(folder)
-    asked = {(card["inputs"]["prompt"], card["inputs"]["aspect_ratio"], card["inputs"]["seed"]) for card in found}
+    cards = sidecars(folder)
+    asked = {(card["inputs"]["prompt"], card["inputs"]["aspect_ratio"], card["inputs"]["seed"]) for card in cards}
     assert asked == {
         (prompt, ratio, seed) for prompt in ("a heron", "a kite") for ratio in RATIOS for seed in (1, 2, 3)
     }
-    for card in found:
+    for card in cards:
         with Image.open(folder / card["file"]) as picture:
             picture.load()
             assert picture.size == (card["width"], card["height"])

@@ -20,7 +20,7 @@ from batcher.store.joined import joined
 from batcher.view.runs import Runs
 from tests.support.browser import Served, page_server
 from tests.support.command_line import Shell
-from tests.support.raw_http import ask, known
+from tests.support.raw_http import ask, page_headers
 
 SHARDS = ("runs/kites-1-of-2", "runs/kites-2-of-2")
 
@@ -130,7 +130,7 @@ def mine(tmp_path: Path) -> list[Path]:
 
 def test_a_page_of_several_runs_is_one_wall_and_a_verdict_goes_to_the_run_of_its_image(mine: list[Path]) -> None:
     with page_server(mine[0], str(mine[1])) as server:
-        listed = ask(server, "/runs", **known(server)).json
+        listed = ask(server, "/runs", **page_headers(server)).json
         assert (listed["many"], [run["name"] for run in listed["runs"]]) == (False, ["kites-1-of-2 and 1 more"])
         whole = index(server)
         assert (len(whole["items"]["k"]), whole["facts"]["total"], whole["facts"]["done"]) == (16, 16, 16)
@@ -138,12 +138,12 @@ def test_a_page_of_several_runs_is_one_wall_and_a_verdict_goes_to_the_run_of_its
         assert post(server, "picks", verdicts=[{"job": one, "pick": "yes"}, {"job": other, "pick": "no"}]).status == 200
         assert [[line["job"] for line in lines(run)] for run in mine] == [[one], [other]]
         for run, key in zip(mine, (one, other), strict=True):
-            assert ask(server, f"{PAGE}/thumb/{key}/0", **known(server)).status == 200
+            assert ask(server, f"{PAGE}/thumb/{key}/0", **page_headers(server)).status == 200
             assert list(run.glob("thumbs/*/*.webp"))
-            file = ask(server, f"{PAGE}/job/{key}", **known(server)).json["files"]["0"]["file"]
+            file = ask(server, f"{PAGE}/job/{key}", **page_headers(server)).json["files"]["0"]["file"]
             assert Path(file).is_file()
             assert Path(file).is_relative_to(run)
-        assert ask(server, f"{PAGE}/where?q=pick+%3D%3D+%22yes%22", **known(server)).json["items"]
+        assert ask(server, f"{PAGE}/where?q=pick+%3D%3D+%22yes%22", **page_headers(server)).json["items"]
         post(server, "undo")  # one step, though it was written to two files
         assert [[line["pick"] for line in lines(run)] for run in mine] == [["yes", None], ["no", None]]
         for what, body in (("tune", {"pause": True}), ("more", {"seeds": 2})):
@@ -161,7 +161,7 @@ def test_what_happens_in_one_of_several_runs_comes_to_the_page_and_a_retry_goes_
         end = time.monotonic() + 60
         moved: list[str] = []
         while key not in moved and time.monotonic() < end:
-            messages = ask(server, f"{PAGE}/changes?since={at}", **known(server)).json["messages"]
+            messages = ask(server, f"{PAGE}/changes?since={at}", **page_headers(server)).json["messages"]
             assert {"reset": True} not in messages
             moved = [one for message in messages for one in message.get("items", {}).get("k", [])]
             time.sleep(0.1)
@@ -201,7 +201,7 @@ def test_a_run_of_several_that_lost_its_state_file_is_named_and_the_page_goes_on
     (mine[1] / "state.db").rename(mine[1] / "aside.db")
     (mine[1] / "records.jsonl").touch()
     with page_server(mine[0], str(mine[1])) as server:
-        answer = ask(server, f"{PAGE}/index", **known(server)).json
+        answer = ask(server, f"{PAGE}/index", **page_headers(server)).json
         assert f"{mine[1]} has no state.db" in answer["error"]
         (mine[1] / "aside.db").rename(mine[1] / "state.db")
         assert len(index(server)["items"]["k"]) == 16
@@ -212,12 +212,12 @@ PAGE = "/runs/kites-1-of-2%20and%201%20more"
 
 def index(server: Served, name: str = "") -> Any:
     path = f"/runs/{quote(name)}" if name else PAGE
-    return json.loads(zlib.decompress(ask(server, f"{path}/index", **known(server)).body))
+    return json.loads(zlib.decompress(ask(server, f"{path}/index", **page_headers(server)).body))
 
 
 def post(server: Served, what: str, name: str = "", **body: Any) -> Any:
     path = f"/runs/{quote(name)}" if name else PAGE
-    return ask(server, f"{path}/{what}", method="POST", body=body, **known(server))
+    return ask(server, f"{path}/{what}", method="POST", body=body, **page_headers(server))
 
 
 def keys(run: Path) -> list[str]:

@@ -53,10 +53,10 @@ def test_a_run_directory_keeps_its_shard(tmp_path: Path) -> None:
 
 def test_another_number_of_shards_in_the_same_place_is_warned_of(tmp_path: Path) -> None:
     (tmp_path / "kites.csv").write_text("prompt\na kite\n")
-    for shard, said in (("1/2", False), ("2/2", False), ("1/3", True)):
+    for shard, is_warned in (("1/2", False), ("2/2", False), ("1/3", True)):
         for command in ("plan", "run"):
             words = done(tmp_path, command, "kites.csv", "--simulate", "--rate", "200/s", "--shard", shard)
-            assert ("runs/kites-1-of-2 is of another number of shards" in words.stdout + words.stderr) is said
+            assert ("runs/kites-1-of-2 is of another number of shards" in words.stdout + words.stderr) is is_warned
 
 
 def _jobs(run: Path) -> set[str]:

@@ -32,16 +32,16 @@ from batcher.images.trust import Trust
 from batcher.core.errors import FileError
 async def main():
     limits = Limits(**json.loads(sys.argv[4]))
-    found = []
+    outcomes = []
     async with Downloader(Path(sys.argv[3]), trust=Trust(["127.0.0.1"]), limits=limits) as loader:
         for number in range(int(sys.argv[2])):
             try:
                 await loader.fetch(f"{sys.argv[1]}/{number}", path=str(number), describe=lambda artifact: {})
-                told = {"kind": "saved"}
+                outcome = {"kind": "saved"}
             except FileError as error:
-                told = {"kind": error.cause.kind, "message": error.cause.message}
-            found.append({**told, "units": effort.units()})
-    tell(found=found)
+                outcome = {"kind": error.cause.kind, "message": error.cause.message}
+            outcomes.append({**outcome, "units": effort.units()})
+    tell(outcomes=outcomes)
 asyncio.run(main())
 """
 
@@ -49,22 +49,22 @@ ASK = """
 from batcher.client.api import Api
 from batcher.core.errors import CallError
 async def main():
-    found = []
+    outcomes = []
     async with Api(f"{sys.argv[1]}/v1", "a-token-of-some-length") as api:
         for number in range(int(sys.argv[2])):
             try:
                 answer = await api.poll(str(number))
-                told = {"kind": "answered", "urls": len(getattr(answer, "urls", ()))}
+                outcome = {"kind": "answered", "urls": len(getattr(answer, "urls", ()))}
             except CallError as error:
-                told = {"kind": error.cause.kind, "message": error.cause.message}
-            found.append({**told, "units": effort.units()})
-    tell(found=found)
+                outcome = {"kind": error.cause.kind, "message": error.cause.message}
+            outcomes.append({**outcome, "units": effort.units()})
+    tell(outcomes=outcomes)
 asyncio.run(main())
 """
 
 
 def measured(code: str, *arguments: str, stdin: Any = None) -> dict[str, Any]:
-    """What the code told, with ``peak`` in bytes. It has ``effort``, see tests/effort.py."""
+    """What the code passed to `tell`, with ``peak`` in bytes. It has ``effort``, see tests/effort.py."""
     command = [sys.executable, "-c", _PRELUDE + code, *arguments]
     done = subprocess.run(
         command,
@@ -76,8 +76,8 @@ def measured(code: str, *arguments: str, stdin: Any = None) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome
 
 
 Body = bytes | Callable[[], Iterator[bytes]]

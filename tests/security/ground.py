@@ -39,8 +39,8 @@ class Service:
 
     def stats(self) -> dict[str, Any]:
         with urlopen(f"{self.origin}/_simulator/stats", timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
+            counts: dict[str, Any] = json.load(answer)
+            return counts
 
     def change(self, **settings: Any) -> None:
         """Another profile from now on."""
@@ -112,10 +112,10 @@ def ran(*arguments: str | Path, token: str | None = TOKEN) -> subprocess.Complet
     from batcher.__main__ import main  # noqa: PLC0415  not needed by those who start processes
 
     kept = [io.BytesIO(), io.BytesIO()]
-    said, complained = (io.TextIOWrapper(held, "utf-8", write_through=True) for held in kept)
+    out, complained = (io.TextIOWrapper(held, "utf-8", write_through=True) for held in kept)
     with (
         mock.patch.dict(os.environ, environment(token), clear=True),
-        contextlib.redirect_stdout(said),
+        contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(complained),
     ):
         code = main([str(argument) for argument in arguments])
@@ -166,11 +166,11 @@ def files_with(folder: Path, token: str = TOKEN) -> dict[str, list[bytes]]:
     """Every file below a folder (pictures, sidecars, state file, hidden ones) in which a trace of the token stands."""
     everything = [path for path in folder.rglob("*") if path.is_file()]
     assert everything, "there is nothing to look through"
-    found = {}
+    places = {}
     for path in everything:
         with contextlib.suppress(FileNotFoundError):  # a temp file of a going run
-            found[str(path)] = found_in(path.read_bytes(), token)
-    return {path: seen for path, seen in found.items() if seen}
+            places[str(path)] = found_in(path.read_bytes(), token)
+    return {path: seen for path, seen in places.items() if seen}
 
 
 def command_lines(of: Sequence[int]) -> bytes:

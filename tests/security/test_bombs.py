@@ -28,41 +28,41 @@ CAP = {"max_image_bytes": 48 << 20}
 def fetched(folder: Path, *answers: tuple[str, Body], **limits: Any) -> list[dict[str, Any]]:
     """What became of each file, all in one process; each with that process's ``peak``."""
     with sending(*answers) as origin:
-        told = measured(FETCH, origin, str(len(answers)), str(folder), json.dumps(limits))
-    assert told["peak"] < MOST
-    if all(one["kind"] != "saved" for one in told["found"]):
+        outcome = measured(FETCH, origin, str(len(answers)), str(folder), json.dumps(limits))
+    assert outcome["peak"] < MOST
+    if all(one["kind"] != "saved" for one in outcome["outcomes"]):
         assert not [path for path in folder.rglob("*") if path.is_file()], "something was left behind"
-    return [{**one, "peak": told["peak"]} for one in told["found"]]
+    return [{**one, "peak": outcome["peak"]} for one in outcome["outcomes"]]
 
 
 def asked(*answers: tuple[str, Body]) -> list[dict[str, Any]]:
     """What became of each answer, likewise."""
     with sending(*answers) as origin:
-        told = measured(ASK, origin, str(len(answers)))
-    assert told["peak"] < MOST
-    for one in told["found"]:
+        outcome = measured(ASK, origin, str(len(answers)))
+    assert outcome["peak"] < MOST
+    for one in outcome["outcomes"]:
         assert one["units"] < 200
         assert len(one.get("message", "")) <= 500
-    return [{**one, "peak": told["peak"]} for one in told["found"]]
+    return [{**one, "peak": outcome["peak"]} for one in outcome["outcomes"]]
 
 
 def test_three_announced_gigabytes_are_refused_before_they_come(tmp_path: Path) -> None:
     head = f"Content-Length: {THREE_GB}"
-    for told in fetched(tmp_path, (head, endless(picture())), (head, endless(b"\0\0\0\x18ftypmp42" + bytes(12)))):
-        assert told["kind"] == "too_big"
-        assert told["peak"] < SMALL
+    for outcome in fetched(tmp_path, (head, endless(picture())), (head, endless(b"\0\0\0\x18ftypmp42" + bytes(12)))):
+        assert outcome["kind"] == "too_big"
+        assert outcome["peak"] < SMALL
 
 
 def test_three_gigabytes_that_nobody_announced_end_at_the_cap_and_never_lie_in_memory(tmp_path: Path) -> None:
-    (told,) = fetched(tmp_path, ("Content-Type: image/png", endless(picture())), **CAP)
-    assert told["kind"] == "too_big"
-    assert told["peak"] < SMALL
+    (outcome,) = fetched(tmp_path, ("Content-Type: image/png", endless(picture())), **CAP)
+    assert outcome["kind"] == "too_big"
+    assert outcome["peak"] < SMALL
 
 
 def test_an_endless_body_that_is_no_file_ends_with_its_first_megabyte(tmp_path: Path) -> None:
-    (told,) = fetched(tmp_path, ("Content-Type: image/png", endless(b"what is this")))
-    assert told["kind"] == "not_a_picture"
-    assert told["peak"] < SMALL
+    (outcome,) = fetched(tmp_path, ("Content-Type: image/png", endless(b"what is this")))
+    assert outcome["kind"] == "not_a_picture"
+    assert outcome["peak"] < SMALL
 
 
 def _packed(encoding: str) -> bytes:
@@ -77,9 +77,9 @@ def test_a_file_that_unpacks_to_a_hundred_times_its_size_ends_at_the_cap(tmp_pat
     bodies = {encoding: _packed(encoding) for encoding in ("gzip", "deflate")}
     assert all(len(body) < 200_000 for body in bodies.values())
     answers = [(f"Content-Encoding: {encoding}", body) for encoding, body in bodies.items()]
-    for told in fetched(tmp_path, *answers, **CAP):
-        assert told["kind"] == "too_big"
-        assert told["peak"] < SMALL
+    for outcome in fetched(tmp_path, *answers, **CAP):
+        assert outcome["kind"] == "too_big"
+        assert outcome["peak"] < SMALL
 
 
 def _jpeg(width: int, height: int) -> bytes:
@@ -103,10 +103,10 @@ def _webp(width: int, height: int) -> bytes:
 def test_a_small_file_with_a_billion_pixels_is_refused_before_a_decoder_sees_it(tmp_path: Path) -> None:
     huge = [huge_png(2**31 - 1, 2**31 - 1), huge_png(30_000, 30_000)]
     bombs = [*huge, _jpeg(65_535, 65_535), _gif(65_535, 65_535), _webp(16_384, 16_384)]
-    for told in fetched(tmp_path, *(("", bomb) for bomb in bombs)):
-        assert told["kind"] == "too_many_pixels"
-        assert "64,000,000" in told["message"], "it was Pillow that refused it"
-        assert told["peak"] < SMALL
+    for outcome in fetched(tmp_path, *(("", bomb) for bomb in bombs)):
+        assert outcome["kind"] == "too_many_pixels"
+        assert "64,000,000" in outcome["message"], "it was Pillow that refused it"
+        assert outcome["peak"] < SMALL
 
 
 def _png_with(name: bytes, content: bytes) -> bytes:
@@ -119,7 +119,7 @@ def test_a_text_chunk_that_unpacks_to_hundreds_of_megabytes_costs_one_file_and_l
     packed = zlib.compress(bytes(300 << 20), 1)
     heads = {b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0en\0a\0", b"iCCP": b"a\0\0"}
     bombs = [("", _png_with(name, head + packed)) for name, head in heads.items()]
-    assert {told["kind"] for told in fetched(tmp_path, *bombs)} <= {"saved", "bad_picture"}
+    assert {outcome["kind"] for outcome in fetched(tmp_path, *bombs)} <= {"saved", "bad_picture"}
 
 
 def test_the_largest_picture_that_is_let_through_stays_within_the_memory_we_promise(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_the_largest_picture_that_is_let_through_stays_within_the_memory_we_prom
 
 def test_an_answer_without_end_is_an_unreadable_one() -> None:
     flood = endless(b'{"status": "')
-    for told in asked(("Content-Type: application/json", flood), (f"Content-Length: {THREE_GB}", flood)):
-        assert "16,777,216" in told["message"]
-        assert told["peak"] < SMALL
+    for outcome in asked(("Content-Type: application/json", flood), (f"Content-Length: {THREE_GB}", flood)):
+        assert "16,777,216" in outcome["message"]
+        assert outcome["peak"] < SMALL
 
 
 def _inflating(bits: int) -> Iterator[bytes]:
@@ -145,11 +145,11 @@ def _inflating(bits: int) -> Iterator[bytes]:
 
 
 def test_an_answer_that_unpacks_to_a_gigabyte_is_an_unreadable_one() -> None:
-    for told in asked(
+    for outcome in asked(
         ("Content-Encoding: gzip", partial(_inflating, 31)), ("Content-Encoding: deflate", partial(_inflating, 15))
     ):
-        assert told["kind"] == "connection"
-        assert told["peak"] < SMALL + (64 << 20)
+        assert outcome["kind"] == "connection"
+        assert outcome["peak"] < SMALL + (64 << 20)
 
 
 def test_json_that_is_deep_or_wide_or_long_is_read_or_refused_at_once() -> None:
@@ -170,9 +170,9 @@ def test_json_that_is_deep_or_wide_or_long_is_read_or_refused_at_once() -> None:
 
 def test_a_result_with_a_hundred_thousand_links_does_not_become_a_hundred_thousand_downloads() -> None:
     links = [f"https://a.runcomfy.net/{number}" for number in range(100_000)]
-    (told,) = asked(("", json.dumps({"status": "succeeded", "output": links}).encode()))
-    assert told["kind"] == "answered"
-    assert told["urls"] <= 100
+    (outcome,) = asked(("", json.dumps({"status": "succeeded", "output": links}).encode()))
+    assert outcome["kind"] == "answered"
+    assert outcome["urls"] <= 100
 
 
 def _of_tiny_pieces() -> dict[str, bytes]:

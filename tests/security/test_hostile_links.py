@@ -108,8 +108,10 @@ def test_a_redirect_to_any_of_them_ends_there_and_nobody_is_asked(tmp_path: Path
             trust = Trust([f"127.0.0.1:{host.port}"])
             async with Downloader(tmp_path, trust=trust) as loader:
                 for at, location in enumerate(REDIRECTS):
-                    said = location.format(port=other.port).translate({9: "%09", 10: "%0a"}).encode().decode("latin-1")
-                    host.routes[f"/r{at}"] = answer(status=302, headers={"Location": said})
+                    header = (
+                        location.format(port=other.port).translate({9: "%09", 10: "%0a"}).encode().decode("latin-1")
+                    )
+                    host.routes[f"/r{at}"] = answer(status=302, headers={"Location": header})
                     with pytest.raises(FileError) as caught:
                         await loader.fetch(host.url(f"/r{at}"), path="x", describe=describe)
                     assert caught.value.cause.message.isprintable(), location

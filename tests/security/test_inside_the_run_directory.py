@@ -242,9 +242,9 @@ def test_every_file_and_folder_has_the_rights_that_the_owners_umask_leaves(
         assert ran("run", prompts, "-o", run, *quick).returncode == 0
     finally:
         os.umask(before)
-    found = {path: stat.S_IMODE(path.stat().st_mode) for path in (run, *run.rglob("*"))}
-    assert len(found) > 10
-    for path, mode in found.items():
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (run, *run.rglob("*"))}
+    assert len(modes) > 10
+    for path, mode in modes.items():
         wanted = (0o777 if path.is_dir() else 0o666) & ~umask
         assert mode & ~wanted == 0, f"{path.name} is open to others: {mode:o}"
         if path.suffix in {".png", ".json", ".jsonl"} or path.is_dir():

@@ -33,25 +33,25 @@ def read(path):
                 canonical_json(job.meta)
     return {"said": "", "jobs": loader.totals.jobs}
 
-found = []
+outcomes = []
 for path in sys.argv[1:]:
     try:
-        told = read(path)
+        outcome = read(path)
     except BatcherError as error:
-        told = {"said": str(error), "code": error.exit_code}
-    found.append({**told, "units": effort.units()})
-tell(found=found)
+        outcome = {"said": str(error), "code": error.exit_code}
+    outcomes.append({**outcome, "units": effort.units()})
+tell(outcomes=outcomes)
 """
 
 
 def read(*paths: Path | str, stdin: BinaryIO | None = None, units: float = 300) -> list[dict[str, Any]]:
     """What became of each manifest, all in one process: ``said`` is the error, ``jobs`` their number without one."""
-    told = measured(READ, *map(str, paths), stdin=stdin)
-    assert told["peak"] < MOST
-    for one in told["found"]:
+    outcome = measured(READ, *map(str, paths), stdin=stdin)
+    assert outcome["peak"] < MOST
+    for one in outcome["outcomes"]:
         assert one["units"] < units
         assert len(one["said"]) < 20_000
-    return [{**one, "peak": told["peak"]} for one in told["found"]]
+    return [{**one, "peak": outcome["peak"]} for one in outcome["outcomes"]]
 
 
 def written(folder: Path, name: str, pieces: str | Iterable[bytes]) -> Path:
@@ -91,19 +91,19 @@ def test_one_line_of_many_megabytes_is_refused_at_its_fourth(tmp_path: Path) -> 
         "tsv": b"prompt\n",
     }
     paths = [written(tmp_path, f"m.{form}", [opening, *[b"x" * (1 << 20)] * 32]) for form, opening in openings.items()]
-    for told in read(*paths):
-        assert "line of more than 4 MB" in told["said"]
-        assert told["code"] == 65
-        assert told["peak"] < 200 << 20
+    for outcome in read(*paths):
+        assert "line of more than 4 MB" in outcome["said"]
+        assert outcome["code"] == 65
+        assert outcome["peak"] < 200 << 20
 
 
 def test_a_line_of_a_gigabyte_or_a_quarter_on_standard_input_is_refused_in_little_memory() -> None:
     source, sink = os.pipe()
     threading.Thread(target=_fill, args=(sink,), daemon=True).start()
     with os.fdopen(source, "rb") as stdin:
-        (told,) = read("-", stdin=stdin, units=1000)
-    assert "line of more than 4 MB" in told["said"]
-    assert told["peak"] < 200 << 20
+        (outcome,) = read("-", stdin=stdin, units=1000)
+    assert "line of more than 4 MB" in outcome["said"]
+    assert outcome["peak"] < 200 << 20
 
 
 def _fill(sink: int) -> None:
@@ -124,9 +124,9 @@ def test_what_is_nested_beyond_reason_is_refused_with_a_place(tmp_path: Path) ->
         ("m.jsonl", '{"prompt": "a", "deep": ' + '{"a":' * 900 + "1" + "}" * 900 + "}"),
         ("m.jsonl", '{"prompt": ' + "[" * 300 + "]" * 300 + "}"),
     ]
-    for told, (name, text) in zip(read(*all_written(tmp_path, texts)), texts, strict=True):
-        assert told.get("code") == 65, text[:30]
-        assert f"{name}:1:" in told["said"]
+    for outcome, (name, text) in zip(read(*all_written(tmp_path, texts)), texts, strict=True):
+        assert outcome.get("code") == 65, text[:30]
+        assert f"{name}:1:" in outcome["said"]
 
 
 def test_numbers_of_thousands_of_digits_are_refused_and_not_printed_whole(tmp_path: Path) -> None:
@@ -142,9 +142,9 @@ def test_numbers_of_thousands_of_digits_are_refused_and_not_printed_whole(tmp_pa
         ("m.json", '[{"prompt": "a", "seed": 1e400}]'),
         ("m.json", f'[{{"prompt": "a", "id": {nines}}}]'),
     ]
-    for told, (_, text) in zip(read(*all_written(tmp_path, texts)), texts, strict=True):
-        assert told.get("code") == 65, text[:30]
-        assert len(told["said"]) < 1_500
+    for outcome, (_, text) in zip(read(*all_written(tmp_path, texts)), texts, strict=True):
+        assert outcome.get("code") == 65, text[:30]
+        assert len(outcome["said"]) < 1_500
 
 
 def test_tables_that_are_wider_than_any_table_are_refused_quickly(tmp_path: Path) -> None:
@@ -156,15 +156,15 @@ def test_tables_that_are_wider_than_any_table_are_refused_quickly(tmp_path: Path
         "as many names of one input": "prompt," + ",".join("seed" + "_" * (n % 9) for n in range(16_000)) + "\na\n",
         "a row of millions of cells": "prompt,note\na," + "," * 3_900_000 + "\n",
     }
-    for told, words in zip(
+    for outcome, words in zip(
         read(*all_written(tmp_path, (("m.csv", text) for text in wide.values()))), wide, strict=True
     ):
-        assert told.get("code") == 65, words
+        assert outcome.get("code") == 65, words
 
 
 def test_a_record_that_goes_on_for_gigabytes_is_given_up_on(tmp_path: Path) -> None:
-    (told,) = read(written(tmp_path, "m.csv", [b"prompt,note\n", *[b'"' + b"x" * 1_000_000 + b'\n",'] * 40]))
-    assert "a quote" in told["said"]
+    (outcome,) = read(written(tmp_path, "m.csv", [b"prompt,note\n", *[b'"' + b"x" * 1_000_000 + b'\n",'] * 40]))
+    assert "a quote" in outcome["said"]
 
 
 def test_objects_with_a_million_keys_are_read_or_refused_quickly(tmp_path: Path) -> None:

@@ -57,16 +57,16 @@ async def to_the_end(folder: Path, simulator: Simulator, **settings: Any) -> Cam
 
 def states(folder: Path) -> dict[str, int]:
     with sqlite3.connect(folder / "run" / "state.db") as connection:
-        found = dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+        counts = dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
     connection.close()
-    return found
+    return counts
 
 
 def judged(folder: Path, stats: Stats, came: Came) -> None:
-    found = states(folder)
-    assert sum(found.values()) == JOBS
-    assert found["done"] >= JOBS - 1, found
-    assert set(found) <= {"done", "failed", "in_doubt", "cancelled"}, found
+    counts = states(folder)
+    assert sum(counts.values()) == JOBS
+    assert counts["done"] >= JOBS - 1, counts
+    assert set(counts) <= {"done", "failed", "in_doubt", "cancelled"}, counts
     assert came.report["pending"] == 0
     assert (stats["token_leaks"], stats["strays"]) == (0, 0)
     assert (

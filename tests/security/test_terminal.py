@@ -60,14 +60,14 @@ def test_no_command_lets_a_stranger_write_on_the_terminal(tmp_path: Path, rude: 
     for command in ("status", "retry", "cancel", "verify"):
         flags = ("--base-url", rude.base_url) if command == "cancel" else ()
         check(ran(command, run, *flags, *(("--dry-run",) if command == "retry" else ())), 0, 3, 5)
-        told = ran(command, run, "--json", *flags)
-        check(told, 0, 3, 5)
-        assert isinstance(json.loads(told.stdout), dict)
+        ended = ran(command, run, "--json", *flags)
+        check(ended, 0, 3, 5)
+        assert isinstance(json.loads(ended.stdout), dict)
     check(ran("plan", path, "-o", run, *to(rude)), 0)
-    told = ran("run", path, "-o", run, *to(rude), "--progress", "json", "--json")
-    check(told, 0, 3, 5)
-    assert isinstance(json.loads(told.stdout), dict)
-    for line in told.stderr.splitlines():
+    ended = ran("run", path, "-o", run, *to(rude), "--progress", "json", "--json")
+    check(ended, 0, 3, 5)
+    assert isinstance(json.loads(ended.stdout), dict)
+    for line in ended.stderr.splitlines():
         assert isinstance(json.loads(line), dict)
     sidecars = list((run / "images").rglob("*.json"))
     assert any(json.loads(card.read_text())["meta"] == {SAID: SAID} for card in sidecars), (

@@ -139,9 +139,9 @@ def test_nobody_sees_the_token_in_the_process_list_or_in_the_files_of_a_going_ru
             assert found_in(seen) == []
             assert (run / "state.db-wal").exists(), "the write-ahead log was to be looked at too"
             assert files_with(run) == {}
-            said, complained = stop(going)
+            out, complained = stop(going)
     assert going.returncode == 130
-    assert found_in(said + complained) == []
+    assert found_in(out + complained) == []
     assert files_with(run) == {}
 
 

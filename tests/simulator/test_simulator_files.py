@@ -160,8 +160,8 @@ def test_a_file_can_be_elsewhere() -> None:
         async with service(latency=0, faults=[f"file:{kind}"]) as client:
             status, _, headers = await client.file(await url_of(client))
             assert status == 302
-            found, _, _ = await client.file(headers["Location"])
-            return URL(headers["Location"]).host, found, client.stats()["strays"]
+            status_there, _, _ = await client.file(headers["Location"])
+            return URL(headers["Location"]).host, status_there, client.stats()["strays"]
 
     assert run(story("redirect_same")) == ("127.0.0.1", 200, 0)
     assert run(story("redirect_other")) == ("localhost", 200, 1)

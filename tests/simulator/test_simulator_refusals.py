@@ -106,8 +106,8 @@ def test_the_catalog_can_be_searched_and_paged_and_shows_schemas_on_demand() -> 
             assert everything["total"] == len(everything["models"]) == 10
             assert (everything["limit"], everything["offset"]) == (100, 0)
             assert "input_schema" not in everything["models"][0]
-            _, found, _ = await client.call("GET", "/v1/models?search=banana&include_schema=true")
-            assert found["models"][0]["input_schema"]["required"] == ["prompt"]
+            _, matching, _ = await client.call("GET", "/v1/models?search=banana&include_schema=true")
+            assert matching["models"][0]["input_schema"]["required"] == ["prompt"]
             _, paged, _ = await client.call("GET", "/v1/models?limit=1&offset=1")
             assert (paged["total"], [m["model_id"] for m in paged["models"]]) == (10, [BANANA])
             _, kinds, _ = await client.call("GET", "/v1/models/categories")

@@ -55,5 +55,5 @@ def test_a_line_that_was_changed_is_refused_with_its_place(tmp_path: Path) -> No
 
 def test_a_path_can_not_leave_the_folder_of_images(tmp_path: Path) -> None:
     additions.append(tmp_path, [job(1, path="../../etc/x")])
-    (found,) = additions.jobs(tmp_path)
-    assert ".." not in found.path.split("/")
+    (added,) = additions.jobs(tmp_path)
+    assert ".." not in added.path.split("/")

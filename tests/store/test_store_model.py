@@ -22,7 +22,7 @@ JOBS = st.integers(0, 4)
 
 
 @dataclass
-class Known:
+class Expected:
     """What the model remembers of a job. history: the outcome of each attempt that was not refused."""
 
     state: State = State.PENDING
@@ -49,7 +49,7 @@ class Walk(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.state = StateFile(self.folder / STATE)
-        self.known: dict[int, Known] = {}
+        self.jobs: dict[int, Expected] = {}
         self.entries: dict[int, Entry] = {}
 
     def teardown(self) -> None:
@@ -86,14 +86,14 @@ class Walk(RuleBasedStateMachine):
         ((fine, entries),) = self.state.commit([partial(self.state.enlist, jobs)])
         assert fine
         for number, entry in zip(sorted(numbers), entries, strict=True):
-            self.known.setdefault(number, Known()).listed = True
+            self.jobs.setdefault(number, Expected()).listed = True
             self.entries.setdefault(number, entry)
-            assert (entry.state, entry.attempts) == (self.known[number].state, len(self.known[number].history))
+            assert (entry.state, entry.attempts) == (self.jobs[number].state, len(self.jobs[number].history))
 
-    @precondition(lambda self: self.known)
+    @precondition(lambda self: self.jobs)
     @rule(data=st.data(), event=st.sampled_from(Event))
     def move(self, data: st.DataObject, event: Event) -> None:
-        number = data.draw(st.sampled_from(sorted(self.known)))
+        number = data.draw(st.sampled_from(sorted(self.jobs)))
         self.attempt(number, self.entries[number], event)
 
     @rule(number=JOBS, choices=st.lists(st.integers(0, 11), min_size=4, max_size=16))
@@ -101,12 +101,12 @@ class Walk(RuleBasedStateMachine):
         """Legal moves only: random ones alone would seldom come far."""
         self.enlist({number})
         for choice in choices:
-            legal = sorted(MOVES[self.known[number].state])
+            legal = sorted(MOVES[self.jobs[number].state])
             self.attempt(number, self.entries[number], legal[choice % len(legal)])
             self.the_file_says_what_the_model_says()
 
     def attempt(self, number: int, entry: Entry, event: Event) -> None:
-        job = self.known[number]
+        job = self.jobs[number]
         if event not in MOVES[job.state]:
             try:
                 self.act(event, entry)
@@ -116,7 +116,7 @@ class Walk(RuleBasedStateMachine):
         self.entries[number] = self.act(event, entry)
         self.remember(job, event)
 
-    def remember(self, job: Known, event: Event) -> None:
+    def remember(self, job: Expected, event: Event) -> None:
         if event is Event.CLAIMED:
             job.cause_before = job.cause
             job.history.append("submitting")
@@ -137,26 +137,26 @@ class Walk(RuleBasedStateMachine):
             job.cause = None
         job.state = MOVES[job.state][event]
 
-    @precondition(lambda self: self.known)
+    @precondition(lambda self: self.jobs)
     @rule(data=st.data())
     def leave_the_manifest(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.known)))
+        number = data.draw(st.sampled_from(sorted(self.jobs)))
         self.state.must_commit([partial(self.state.unlist, [self.entries[number].id])])
-        self.known[number].listed = False
+        self.jobs[number].listed = False
 
     @rule()
     def die_and_start_again(self) -> None:
         self.state.close()
         self.state = StateFile(self.folder / STATE)
-        found = {entry.job.key: entry for entry in reading.entries(self.state.connection, State)}
-        self.entries = {number: found[a_job(number).key] for number in self.entries}
+        entries = {entry.job.key: entry for entry in reading.entries(self.state.connection, State)}
+        self.entries = {number: entries[a_job(number).key] for number in self.entries}
 
     @invariant()
     def the_file_says_what_the_model_says(self) -> None:
-        found = {entry.job.key: entry for entry in reading.entries(self.state.connection, State)}
-        assert len(found) == len(self.known)
-        for number, job in self.known.items():
-            entry = found[a_job(number).key]
+        entries = {entry.job.key: entry for entry in reading.entries(self.state.connection, State)}
+        assert len(entries) == len(self.jobs)
+        for number, job in self.jobs.items():
+            entry = entries[a_job(number).key]
             assert (entry.state, entry.attempts, entry.cause) == (job.state, len(job.history), job.cause)
             history = self.state.connection.execute(
                 "SELECT outcome FROM attempts WHERE job_id = ? ORDER BY n", (entry.id,)
@@ -165,7 +165,7 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def the_counts_are_those_of_the_listed(self) -> None:
-        listed = [job for job in self.known.values() if job.listed]
+        listed = [job for job in self.jobs.values() if job.listed]
         expected = {state: count for state in State if (count := sum(job.state is state for job in listed))}
         assert reading.by_state(self.state.connection) == expected
         assert reading.images(self.state.connection)[0] == sum(job.images for job in listed)

@@ -18,7 +18,7 @@ from tests.support.state_files import CAUSE, NOW, Book, a_book, a_job, a_picture
 Move = Callable[[StateFile, Entry], Any]
 
 
-def found(state: StateFile, entry: Entry) -> Entry:
+def lies_there(state: StateFile, entry: Entry) -> Entry:
     return state.find(with_sidecar(entry), [a_picture(entry)])
 
 
@@ -40,7 +40,7 @@ BY: dict[Event, list[Move]] = {
     Event.REOPENED: [lambda state, entry: state.reopen(entry)],
     Event.RECOLLECTED: [lambda state, entry: state.recollect(entry)],
     Event.LOST: [lambda state, entry: state.lose(entry, [a_picture(entry)])],
-    Event.FOUND: [found],
+    Event.FOUND: [lies_there],
 }
 ALL = [(before, event, move) for before in State for event, moves in BY.items() for move in moves]
 LEGAL = [(before, event, move) for before, event, move in ALL if event in MOVES[before]]

@@ -128,9 +128,9 @@ def test_a_picture_equal_to_one_of_another_request_is_odd(tmp_path: Path) -> Non
         _, warnings = book.do(
             book.state.save, (entry := book.ready(a_job(2))), [a_picture(entry, content="placeholder")]
         )
-        said = "the same bytes as images/0000/heron-1_c1.png, which was requested with other inputs"
-        assert warnings == [f"images/0000/heron-2_c1.png: {said}"]
-        assert book.rows("SELECT warning FROM images ORDER BY job_id") == [(None,), (said,)]
+        warning = "the same bytes as images/0000/heron-1_c1.png, which was requested with other inputs"
+        assert warnings == [f"images/0000/heron-2_c1.png: {warning}"]
+        assert book.rows("SELECT warning FROM images ORDER BY job_id") == [(None,), (warning,)]
         assert reading.images(book.state.connection) == (2, 2 * 812_345, 1)
 
 

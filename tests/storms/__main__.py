@@ -17,13 +17,13 @@ def main() -> int:
     for name, place, kind in storms:
         began = time.monotonic()
         weather = alone(place, kind, jobs) if place else together(10 * jobs)
-        found = problems(weather, jobs if place else 10 * jobs)
-        bad += bool(found)
+        failures = problems(weather, jobs if place else 10 * jobs)
+        bad += bool(failures)
         causes = ", ".join(f"{count} {cause}" for cause, count in weather.causes.items())
         print(
             f"{name:<24}{weather.runs:>5}{weather.done:>6}{weather.failed:>8}{weather.in_doubt:>7}"
             f"{weather.most_charges:>9}{weather.most_attempts:>6}{weather.seconds / 3600:>7.2f}"
-            f"{time.monotonic() - began:>6.1f}s  {causes}{'  PROBLEM: ' + '; '.join(found) if found else ''}",
+            f"{time.monotonic() - began:>6.1f}s  {causes}{'  PROBLEM: ' + '; '.join(failures) if failures else ''}",
             flush=True,
         )
     print(f"{len(storms)} storms, {bad} with problems; charges and paid attempts are the most for any one job")

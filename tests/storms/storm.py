@@ -124,14 +124,14 @@ async def _interrupt(going: Going) -> None:
 
 def problems(weather: Weather, jobs: int) -> list[str]:
     """What a storm must never do."""
-    found = []
+    broken = []
     if weather.left or weather.done + weather.failed + weather.in_doubt != jobs:
-        found.append(f"{weather.left} of {jobs} jobs not in a terminal state after {weather.runs} runs")
+        broken.append(f"{weather.left} of {jobs} jobs not in a terminal state after {weather.runs} runs")
     if weather.most_charges > 1:
-        found.append(f"one request was charged {weather.most_charges} times")
+        broken.append(f"one request was charged {weather.most_charges} times")
     if weather.leaks:
-        found.append(f"the token leaked {weather.leaks} times")
+        broken.append(f"the token leaked {weather.leaks} times")
     outcome = is_outcome(weather.name) or weather.name == "all together"
     if weather.most_attempts > (2 if outcome else 1):
-        found.append(f"{weather.most_attempts} paid attempts for a fault that was not the job's failure")
-    return found
+        broken.append(f"{weather.most_attempts} paid attempts for a fault that was not the job's failure")
+    return broken

@@ -77,15 +77,17 @@ def _check(check: InfotextCheck, readers: Mapping[str, Reader], file: Path, expe
 
 def _problem(read: Reader, content: bytes, expected: Infotext) -> str | None:
     try:
-        found = read(content)
+        record = read(content)
     except NotEmbedded as refusal:
         return str(refusal)
     except Exception as error:  # noqa: BLE001  other people's parsers, on files from outside
         return f"{type(error).__name__}: {error}"
-    if found is None:
+    if record is None:
         return "no infotext"
-    pairs = [("prompt", expected.prompt, found.prompt), ("negative prompt", expected.negative, found.negative)]
-    pairs += [(key, expected.settings[key], value) for key, value in found.settings.items() if key in expected.settings]
+    pairs = [("prompt", expected.prompt, record.prompt), ("negative prompt", expected.negative, record.negative)]
+    pairs += [
+        (key, expected.settings[key], value) for key, value in record.settings.items() if key in expected.settings
+    ]
     return next((f"{name} is {got[:80]!r}, not {want[:80]!r}" for name, want, got in pairs if want != got), None)
 
 
@@ -140,14 +142,14 @@ def _sd_parsers() -> Reader:
         # that of one that is still here.
         manager.parse(blank)
         with Image.open(BytesIO(content)) as image:
-            found = manager.parse(image)
-        if found is None:
+            parsed = manager.parse(image)
+        if parsed is None:
             return None
-        sampler = found.samplers[0]
-        known = {"seed": "Seed", "steps": "Steps", "cfg_scale": "CFG scale", "scheduler": "Schedule type"}
-        settings = {known[key]: value for key, value in sampler.parameters.items() if key in known}
+        sampler = parsed.samplers[0]
+        names = {"seed": "Seed", "steps": "Steps", "cfg_scale": "CFG scale", "scheduler": "Schedule type"}
+        settings = {names[key]: value for key, value in sampler.parameters.items() if key in names}
         settings |= {"Sampler": sampler.name, "Model": sampler.model.name} if sampler.model else {}
-        return Infotext(found.full_prompt, found.full_negative_prompt, {**settings, **found.metadata})
+        return Infotext(parsed.full_prompt, parsed.full_negative_prompt, {**settings, **parsed.metadata})
 
     return read
 
@@ -157,12 +159,12 @@ def _sd_prompt_reader() -> Reader:
 
     def read(content: bytes) -> Infotext | None:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # its way of logging
-            found = reader(BytesIO(content))
-        if found.status.name != "READ_SUCCESS":
+            parsed = reader(BytesIO(content))
+        if parsed.status.name != "READ_SUCCESS":
             raise NotEmbedded(_OUT_OF_REACH) if _out_of_its_reach(content) else NotEmbedded("no infotext")
         names = {"model": "Model", "sampler": "Sampler", "seed": "Seed", "cfg": "CFG scale", "steps": "Steps"}
-        settings = {names[key]: value for key, value in found.parameter.items() if key in names and value is not None}
-        return Infotext(found.positive, found.negative, {**settings, "Size": f"{found.width}x{found.height}"})
+        settings = {names[key]: value for key, value in parsed.parameter.items() if key in names and value is not None}
+        return Infotext(parsed.positive, parsed.negative, {**settings, "Size": f"{parsed.width}x{parsed.height}"})
 
     return read
 

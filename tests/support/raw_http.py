@@ -41,6 +41,6 @@ def ask(server: Served, path: str, *, method: str = "GET", body: Any = None, **h
     )
 
 
-def known(server: Served, **more: str) -> dict[str, str]:
+def page_headers(server: Served, **more: str) -> dict[str, str]:
     """Headers of the page itself: its token, and what a change needs."""
     return {"Authorization": f"Bearer {server.token}", "X_Batcher_Page": "1", **more}

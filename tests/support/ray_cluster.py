@@ -38,11 +38,11 @@ class RayCluster:
 
     def workers(self) -> set[int]:
         """Processes of the workers there are now."""
-        found = set()
+        pids = set()
         for pid, words in _processes():
             if words.startswith(b"ray::Worker") and self.address.encode() in _command(_raylet_of(pid)):
-                found.add(pid)
-        return found
+                pids.add(pid)
+        return pids
 
     def drivers(self) -> set[int]:
         """Processes of runs that use this cluster."""
@@ -63,11 +63,11 @@ def ray_cluster(cpus: int = 2, *, dashboard: bool = False) -> Iterator[RayCluste
 
     head = {"num_cpus": cpus, "object_store_memory": STORE, "include_dashboard": dashboard, "dashboard_port": 0}
     cluster = _in_three_tries(lambda: Cluster(initialize_head=True, head_node_args=head | WITHOUT))
-    found = RayCluster(cluster.address, cluster)
+    started = RayCluster(cluster.address, cluster)
     try:
-        yield found
+        yield started
     finally:
-        found.end()
+        started.end()
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

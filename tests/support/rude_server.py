@@ -82,9 +82,9 @@ async def serving(*answers: bytes | Script) -> AsyncIterator[RudeServer]:
 def answer(body: Any = b"", status: int = 200, length: int | None = None, **headers: str) -> bytes:
     """length: what the header claims, when it is not the truth."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    told = {"Content-Length": str(len(content) if length is None else length), "Connection": "close"}
-    told |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in told.items())]
+    fields = {"Content-Length": str(len(content) if length is None else length), "Connection": "close"}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 

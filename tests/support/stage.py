@@ -34,10 +34,10 @@ def lines(count: int) -> str:
     return "".join(f"a kite over hill number {number}\n" for number in range(count))
 
 
-async def go(folder: Path, manifest: Path, simulator: Simulator, **told: Any) -> Came:
+async def go(folder: Path, manifest: Path, simulator: Simulator, **options: Any) -> Came:
     """One process's worth of work on a run directory, as ``batcher run`` does it; told: as ``visit`` takes it."""
     async with serve(simulator) as address:
-        return await visit(folder, manifest, address, simulator, **told)
+        return await visit(folder, manifest, address, simulator, **options)
 
 
 async def visit(

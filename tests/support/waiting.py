@@ -80,7 +80,7 @@ class Job:
     number: int
     standing: int  # in line, from 0
     submitted: float
-    known: int  # jobs found before it was submitted
+    ended: int  # jobs noticed to have ended before it was submitted
     ends: float
     run_time: float
     watch: Watch
@@ -90,7 +90,7 @@ class Job:
 
 @dataclass(slots=True)
 class Played:
-    """What came of it. jobs: in the order in which they were found. polls: when. nanoseconds: the planner's CPU."""
+    """What came of it. jobs: in the order of noticed ends. polls: when. nanoseconds: the planner's CPU."""
 
     planner: PollPlanner
     jobs: list[Job] = field(default_factory=list)
@@ -103,13 +103,13 @@ class Played:
         return self.delay(after) + price * self.calls(after)
 
     def delay(self, after: int) -> float:
-        return fmean(job.delay for job in self.jobs if job.known >= after)
+        return fmean(job.delay for job in self.jobs if job.ended >= after)
 
     def calls(self, after: int) -> float:
-        return fmean(job.calls for job in self.jobs if job.known >= after)
+        return fmean(job.calls for job in self.jobs if job.ended >= after)
 
     def run_time(self, after: int) -> float:
-        return fmean(job.run_time for job in self.jobs if job.known >= after)
+        return fmean(job.run_time for job in self.jobs if job.ended >= after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +132,8 @@ class World:
     change: tuple[int, float] | None = None
     seed: int = 1
 
-    def play(self, planner: PollPlanner, on_found: Callable[[Job, Played], bool] | None = None) -> Played:
-        """on_found may end it by answering True."""
+    def play(self, planner: PollPlanner, on_noticed: Callable[[Job, Played], bool] | None = None) -> Played:
+        """on_noticed may end it by answering True."""
         random, played, order = Random(self.seed), Played(planner), count()
         ramp = 0.0 if self.together else fmean(self.spread.draw(random) for _ in range(500)) / self.in_flight
         ramp = ramp if self.pace is None else 1.0 / self.pace
@@ -159,16 +159,16 @@ class World:
                 at = _timed(played, partial(_missed, job, now, place, random.random()))
                 heappush(events, (at, next(order), job))
                 continue
-            _timed(played, partial(_found, job, now))
+            _timed(played, partial(_noticed, job, now))
             job.delay = now - job.ends
             played.jobs.append(job)
-            if on_found is not None and on_found(job, played):
+            if on_noticed is not None and on_noticed(job, played):
                 break
             if service.submitted < self.jobs:
                 heappush(events, (now, next(order), None))
         return played
 
-    def _submitted(self, now: float, known: int, service: "_Service", random: Random, planner: PollPlanner) -> Job:
+    def _submitted(self, now: float, ended: int, service: "_Service", random: Random, planner: PollPlanner) -> Job:
         if self.others is not None:
             service.flood(now, *self.others, lambda: self.spread.draw(random))
         run_time = self.spread.draw(random)
@@ -176,7 +176,7 @@ class World:
             run_time *= self.change[1]
         number = service.submitted
         standing, begins = service.take(now, run_time)
-        return Job(number, standing, now, known, begins + run_time, begins + run_time - now, planner.watch(now))
+        return Job(number, standing, now, ended, begins + run_time, begins + run_time - now, planner.watch(now))
 
 
 class _Service:
@@ -222,7 +222,7 @@ def _first(job: Job, now: float, draw: float) -> float:
     return job.watch.next(now, draw)
 
 
-def _found(job: Job, now: float) -> float:
+def _noticed(job: Job, now: float) -> float:
     job.watch.finished(now)
     return now
 

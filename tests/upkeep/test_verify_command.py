@@ -16,8 +16,8 @@ from tests.support.finished_runs import JOBS, Run, flip
 
 
 def test_all_is_well_fits_three_lines(run: Run) -> None:
-    code, said = run.say()
-    first, second, third = said.splitlines()
+    code, output = run.say()
+    first, second, third = output.splitlines()
     assert code == 0
     assert first.endswith(f": {JOBS} images of {JOBS} jobs checked, decoded")
     assert second.startswith(f"{2 * JOBS} files, ")
@@ -28,27 +28,29 @@ def test_all_is_well_fits_three_lines(run: Run) -> None:
 def test_a_verdict_is_no_damage(run: Run) -> None:
     assert run("pick", "run", "--where", "seed <= 3", "yes")[0] == 0
     assert '"pick"' in (run.folder / "records.jsonl").read_text("utf-8")
-    code, said = run.say()
-    assert (code, said.splitlines()[-1]) == (0, "All is well.")
+    code, output = run.say()
+    assert (code, output.splitlines()[-1]) == (0, "All is well.")
 
 
 def test_what_is_wrong_is_grouped_counted_and_shown_with_what_a_repair_does_and_may_cost(run: Run) -> None:
     for at in range(5):
         run.images()[at].write_bytes(b"\x89PNG")
     run.images()[9].with_suffix(".json").unlink()
-    code, said = run.say()
+    code, output = run.say()
     assert code == 3
-    assert "        5  truncated: shorter than what was saved" in said
-    assert "and 2 more" in said
-    assert "        1  sidecar missing" in said
-    assert "6 can be fixed free (what the service no longer has would cost $0.10 at most)" in said.replace("\n  ", " ")
-    assert "`batcher verify run --repair`" in said
-    code, said = run.say("--repair")
+    assert "        5  truncated: shorter than what was saved" in output
+    assert "and 2 more" in output
+    assert "        1  sidecar missing" in output
+    assert "6 can be fixed free (what the service no longer has would cost $0.10 at most)" in output.replace(
+        "\n  ", " "
+    )
+    assert "`batcher verify run --repair`" in output
+    code, output = run.say("--repair")
     assert code == 0
-    assert "6 things were wrong." in said
-    assert "        5  jobs fetched again, free" in said
-    assert "        1  sidecar written from the state file" in said
-    assert said.splitlines()[-1] == "All is well now."
+    assert "6 things were wrong." in output
+    assert "        5  jobs fetched again, free" in output
+    assert "        1  sidecar written from the state file" in output
+    assert output.splitlines()[-1] == "All is well now."
 
 
 def test_control_characters_are_never_printed_raw(run: Run) -> None:
@@ -58,8 +60,8 @@ def test_control_characters_are_never_printed_raw(run: Run) -> None:
     card = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**card, "file": f"images/{evil}"}))
     for words in ((), ("--json",), ("--repair",)):
-        _, said = run.say(*words)
-        assert not set(said) & {"\x1b", "\x07", "\u202e"}
+        _, output = run.say(*words)
+        assert not set(output) & {"\x1b", "\x07", "\u202e"}
     assert evil in {kept.stem for kept in run.aside()}
 
 
@@ -74,18 +76,18 @@ def test_what_is_no_run_directory_is_said_to_be_none(
         (folder / "notes.txt").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
     for words in ((), ("--repair",)):
-        code, said = Run(folder, capsys).say("--json", *words)
+        code, output = Run(folder, capsys).say("--json", *words)
         assert code == 64
-        assert "not a run directory" in json.loads(said)["error"]
+        assert "not a run directory" in json.loads(output)["error"]
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_any_number_of_threads_finds_the_same(run: Run) -> None:
     for at in (1, 5, 9):
         flip(run.images()[at], 300 + at)
-    told = [run.verify("--jobs", str(count))["findings"] for count in (1, 2, 16)]
-    assert told[0] == told[1] == told[2]
-    assert len(told[0]) == 3
+    findings = [run.verify("--jobs", str(count))["findings"] for count in (1, 2, 16)]
+    assert findings[0] == findings[1] == findings[2]
+    assert len(findings[0]) == 3
 
 
 class Watching:
@@ -140,11 +142,11 @@ def test_no_bit_of_an_image_a_sidecar_or_the_records_changes_unseen(victim: Path
     flip(path, at, bit)
     try:
         assume(not says_the_same(path, before))
-        found = check(victim, depth="structure", threads=2, progress=None).findings
+        findings = check(victim, depth="structure", threads=2, progress=None).findings
     finally:
         path.write_bytes(before)
-    assert found, f"bit {bit} of byte {at} of {path}"
-    assert path.relative_to(victim).as_posix() in {finding.file for finding in found}
+    assert findings, f"bit {bit} of byte {at} of {path}"
+    assert path.relative_to(victim).as_posix() in {finding.file for finding in findings}
 
 
 def says_the_same(path: Path, before: bytes) -> bool:

@@ -207,10 +207,10 @@ def test_a_damage_is_found_and_mended_free_and_the_run_is_as_before(
 ) -> None:
     before = snapshot(run)
     damage(run)
-    found = run.verify()
-    assert found["exit_code"] == 3
-    assert kinds(found) == expected
-    assert {finding["repairable"] for finding in found["findings"]} == {"free"}
+    report = run.verify()
+    assert report["exit_code"] == 3
+    assert kinds(report) == expected
+    assert {finding["repairable"] for finding in report["findings"]} == {"free"}
     repaired = run.verify("--repair")
     assert repaired["findings"] == []
     assert repaired["exit_code"] == 0
@@ -229,9 +229,9 @@ def snapshot(run: Run) -> dict[str, object]:
 def test_swapped_files_are_said_to_be_swapped_and_with_which(run: Run) -> None:
     one, other = (path.relative_to(run.folder).as_posix() for path in (run.images()[9], run.images()[-1]))
     swapped_images(run)
-    said = {finding["file"]: finding["message"] for finding in run.verify()["findings"]}
-    assert said[one] == f"holds the image of {other}; its own is in {other}"
-    assert said[other] == f"holds the image of {one}; its own is in {one}"
+    messages = {finding["file"]: finding["message"] for finding in run.verify()["findings"]}
+    assert messages[one] == f"holds the image of {other}; its own is in {other}"
+    assert messages[other] == f"holds the image of {one}; its own is in {one}"
 
 
 def test_swapped_files_are_put_right_without_asking_the_service(run: Run) -> None:

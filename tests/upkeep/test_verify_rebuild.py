@@ -28,7 +28,7 @@ NOT_TOLD = {
 }
 
 
-def told(run: Run) -> dict[str, list[dict[str, Any]]]:
+def rows_of_tables(run: Run) -> dict[str, list[dict[str, Any]]]:
     """Every row of the tables, without what no sidecar tells of."""
     return {
         view: [{name: value for name, value in row.items() if name not in hidden} for row in run.rows(view)]
@@ -37,23 +37,23 @@ def told(run: Run) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_the_new_state_file_says_what_the_old_one_said(run: Run) -> None:
-    before = told(run)
+    before = rows_of_tables(run)
     run.forget_state()
     facts = run.verify("--repair")
     assert facts["exit_code"] == 0
     assert facts["rebuilt"] == {"jobs": JOBS, "unfinished": 0}
-    assert told(run) == before
+    assert rows_of_tables(run) == before
     assert [row["copy"] for row in run.rows("jobs")].count(2) == 4
 
 
 @pytest.mark.parametrize("name", ["run", "fours"])
 def test_without_records_too_but_for_the_order(name: str, request: pytest.FixtureRequest) -> None:
     run: Run = request.getfixturevalue(name)
-    before = told(run)
+    before = rows_of_tables(run)
     run.forget_state()
     (run.folder / "records.jsonl").unlink()
     assert run.verify("--repair")["exit_code"] == 0
-    assert {view: by_key(rows) for view, rows in told(run).items()} == {
+    assert {view: by_key(rows) for view, rows in rows_of_tables(run).items()} == {
         view: by_key(rows) for view, rows in before.items()
     }
 
@@ -102,13 +102,13 @@ def test_damage_is_mended_along_with_it(run: Run) -> None:
 
 
 def test_records_speak_for_a_sidecar_that_lies(run: Run) -> None:
-    before = told(run)
+    before = rows_of_tables(run)
     path = run.images()[3].with_suffix(".json")
     card = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**card, "inputs": {**card["inputs"], "prompt": "an owl"}}))
     run.forget_state()
     assert run.verify("--repair")["exit_code"] == 0
-    assert told(run) == before
+    assert rows_of_tables(run) == before
 
 
 def test_an_image_that_nothing_speaks_for_is_kept_aside(run: Run) -> None:
@@ -124,11 +124,11 @@ def test_an_image_that_nothing_speaks_for_is_kept_aside(run: Run) -> None:
 
 
 def test_what_is_left_of_the_old_state_file_is_not_played_into_the_new_one(run: Run) -> None:
-    before = told(run)
+    before = rows_of_tables(run)
     run.forget_state()
     (run.folder / "state.db-wal").write_bytes(b"a journal of other days" * 100)
     assert run.verify("--repair")["exit_code"] == 0
-    assert told(run) == before
+    assert rows_of_tables(run) == before
     assert any("wal" in path.name for path in run.aside())
 
 
@@ -139,8 +139,8 @@ def test_jobs_that_failed_or_are_in_doubt_come_back_as_such(run: Run) -> None:
         run.write_state(statement)
     run.write_state("UPDATE meta SET value = 'null' WHERE name = 'tables'")
     for state, number in (("failed", 4), ("in_doubt", 5), ("failed", 6)):
-        said = "UPDATE jobs SET state = ?, cause = 'timeout', message = 'no answer' WHERE id = ?"
-        run.write_state(said, state, number)
+        update = "UPDATE jobs SET state = ?, cause = 'timeout', message = 'no answer' WHERE id = ?"
+        run.write_state(update, state, number)
     run.write_state("UPDATE jobs SET outcome = 'rejected', request_id = NULL WHERE id = 6")
     for row in run.rows("jobs")[3:6]:
         for suffix in (".png", ".json"):
@@ -244,11 +244,11 @@ def test_a_sidecar_with_a_strange_value_is_believed_or_refused_and_nothing_else(
 
 def test_a_sidecar_tells_all_that_it_is_made_from(finished: Path) -> None:
     for path in (finished / "images").rglob("*.json"):
-        found = parse(path.read_bytes())
-        card = checked_sidecar(found, path.relative_to(finished).as_posix())
+        fields = parse(path.read_bytes())
+        card = checked_sidecar(fields, path.relative_to(finished).as_posix())
         again = sidecar(card.entry, card.artifact, simulated=card.simulated, version=card.version)
         assert sidecar_text(again) == path.read_bytes()
-        more = parse(sidecar_text({**found, "chosen": {"time": "dawn"}, "c2pa": True}))
+        more = parse(sidecar_text({**fields, "chosen": {"time": "dawn"}, "c2pa": True}))
         card = checked_sidecar(more, None)
         again = sidecar(card.entry, card.artifact, simulated=card.simulated, version=card.version)
         assert list(again.items()) == list(more.items())

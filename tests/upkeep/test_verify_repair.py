@@ -46,9 +46,9 @@ def test_what_the_service_no_longer_has_is_gone_with_its_price_and_the_way_to_pa
     assert damaged in [kept.read_bytes() for kept in run.aside()], "better than nothing"
     others = [(row["cause"], row["state"]) for row in run.rows("jobs") if row["state"] != "done"]
     assert others == [("gone", "failed")] * 2
-    code, said = run.say()
+    code, output = run.say()
     assert code == 0, "files and state file agree: two jobs have failed"
-    assert "All is well" in said
+    assert "All is well" in output
 
 
 def test_a_retry_of_what_is_missing_lets_the_next_run_fetch_it_free_and_asks_before_it_pays_again(
@@ -85,9 +85,9 @@ def test_a_retry_of_what_is_missing_lets_the_next_run_fetch_it_free_and_asks_bef
 def test_the_command_that_pays_for_what_is_gone_is_the_one_that_is_named(run: Run) -> None:
     the_service_forgets(run)
     run.images()[3].unlink()
-    code, said = run.say("--repair")
+    code, output = run.say("--repair")
     assert code == 3
-    command = next(line.strip() for line in said.splitlines() if "batcher retry" in line)
+    command = next(line.strip() for line in output.splitlines() if "batcher retry" in line)
     assert command == "batcher retry run --cause gone --resubmit"
     assert run(*command.split()[1:])[0] == 0
     report = run.again()
@@ -120,9 +120,9 @@ def test_a_check_asks_nobody_and_needs_no_token(run: Run, monkeypatch: pytest.Mo
 def test_a_repair_needs_the_directory_for_itself_and_a_check_does_not(run: Run) -> None:
     with locked(run.folder):
         assert run.verify()["exit_code"] == 0
-        code, said = run.say("--repair", "--json")
+        code, output = run.say("--repair", "--json")
     assert code == 75
-    assert "in use" in json.loads(said)["error"]
+    assert "in use" in json.loads(output)["error"]
 
 
 def test_beside_a_going_run_what_it_writes_now_is_no_finding(run: Run) -> None:
@@ -219,9 +219,9 @@ def test_the_folder_of_images_may_be_a_link_to_a_bigger_disk(run: Run, treasure:
 def test_lost_and_found_is_not_written_through_a_link(run: Run, treasure: Path) -> None:
     (run.folder / "lost+found").symlink_to(treasure)
     (run.folder / "images" / "stray.png").write_bytes(b"stray")
-    code, said = run.say("--repair", "--json")
+    code, output = run.say("--repair", "--json")
     assert code == 73
-    assert "lost+found is a link" in json.loads(said)["error"]
+    assert "lost+found is a link" in json.loads(output)["error"]
     assert not list(treasure.iterdir())
 
 

@@ -12,7 +12,7 @@ from batcher.store import connect_to_read
 from tests.support.big_run import make_run
 from tests.support.browser import Served
 from tests.support.command_line import Shell, without_settings
-from tests.support.raw_http import ask, known
+from tests.support.raw_http import ask, page_headers
 from tests.view.test_server import index, keys
 
 
@@ -81,7 +81,7 @@ def test_the_ratios_that_imagen_really_gives_are_not_wrong(varied: Path) -> None
 def test_the_page_measures_while_it_is_open_and_hears_of_flags(served: Served, run: Path) -> None:
     end = time.monotonic() + 20
     while len(Measures(run).by_sha256) < 24 and time.monotonic() < end:  # files that the 34 pictures share
-        ask(served, "/runs/night/changes", **known(served))
+        ask(served, "/runs/night/changes", **page_headers(served))
         time.sleep(0.1)
     flags: list[str] = []
     while "low-entropy" not in flags and time.monotonic() < end:

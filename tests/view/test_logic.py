@@ -141,54 +141,54 @@ def test_what_is_on_the_screen_is_found_by_halving_as_by_looking_at_each(js: Js)
 
 
 def test_down_goes_to_the_nearest_picture_and_stays_where_there_is_no_row(js: Js) -> None:
-    found = js("""
+    result = js("""
         const plan = layout.justified(7, () => 1, 300, 100, 0);  // rows of three, the last one alone
         return [[1, 1, 150], [2, 1, 10], [0, -1, 50], [6, 1, 50]].map((from) => layout.neighbour(plan, ...from));""")
-    assert found == [4, 3, 0, 6]
+    assert result == [4, 3, 0, 6]
 
 
 def test_this_one_and_not_the_others_leaves_out_what_has_no_picture(js: Js) -> None:
-    found = js(
+    result = js(
         """
         take("dfdp" + "dddd");
         return [[2, "only"], [0, "none"], [5, "pick"]].map((one) => model.decision(...one));"""
     )
-    assert found == [[[0, "no"], [2, "yes"]], [[0, "no"], [2, "no"]], [[5, "yes"]]]
+    assert result == [[[0, "no"], [2, "yes"]], [[0, "no"], [2, "no"]], [[5, "yes"]]]
 
 
 def test_behind_a_decision_on_a_group_comes_the_next_one_that_is_open_around_the_end(js: Js) -> None:
-    found = js("""
+    result = js("""
         take("dddd".repeat(4));
         for (const i of [4, 5, 6, 7]) say(i, "no");
         const list = groupsList();
         const first = [[1, "only"], [13, "only"], [1, "pick"], [15, "pick"]].map((from) => model.next(list, ...from));
         for (let i = 0; i < 16; i++) say(i, "yes");
         return [...first, model.next(list, 1, "only"), model.nextUndecided(list, 3)];""")
-    assert found == [8, 0, 2, -1, 4, -1]
+    assert result == [8, 0, 2, -1, 4, -1]
 
 
 def test_up_and_down_keep_the_column_through_a_shorter_group(js: Js) -> None:
-    found = js("""
+    result = js("""
         take("dddd" + "dd");
         const more = columns([item(6, "d", { g: 2 }), item(7, "d", { g: 2 })]);
         model.take({ items: more, tables: { groups: [2, [[0, "ratio 2"]]] } });
         const list = groupsList(), [to, goal] = model.vertical(list, 3, 1), [back] = model.vertical(list, to, -1, goal);
         return [to, goal, back, model.vertical(list, 1, -1), model.vertical(list, 7, 1)];""")
-    assert found == [5, 3, 3, [1, 1], [7, 1]]
+    assert result == [5, 3, 3, [1, 1], [7, 1]]
 
 
 def test_a_verdict_on_what_was_made_anew_since_does_not_count(js: Js) -> None:
-    found = js("""
+    result = js("""
         take("dd");
         say(0, "yes", { sha: "other" });
         say(1, "yes");
         return [model.pick(0), model.pick(1), model.counts()];""")
-    assert found[:2] == [None, "yes"]
-    assert (found[2]["picked"], found[2]["undecided"]) == (1, 1)
+    assert result[:2] == [None, "yes"]
+    assert (result[2]["picked"], result[2]["undecided"]) == (1, 1)
 
 
 def test_what_the_server_says_of_a_verdict_that_is_on_its_way_is_older(js: Js) -> None:
-    found = js("""
+    result = js("""
         take("d");
         model.verdicts.set("job0.0", { pick: "no", stars: null, tags: [], note: null, sha: "sha0" });
         model.unsaved.add("job0.0");
@@ -197,19 +197,19 @@ def test_what_the_server_says_of_a_verdict_that_is_on_its_way_is_older(js: Js) -
         model.unsaved.delete("job0.0");
         say(0, "yes");
         return [before, model.pick(0)];""")
-    assert found == ["no", "yes"]
+    assert result == ["no", "yes"]
 
 
 def test_what_comes_later_is_known_by_its_number_and_keeps_its_index(js: Js) -> None:
-    found = js("""
+    result = js("""
         take("dp");
         const { changed, fresh } = model.take({ items: columns([item(2, "d", { o: 0 }), item(1, "d")]) });
         return [changed, fresh, model.order(), model.isPicture(1)];""")
-    assert found == [[1], [2], [0, 2, 1], True]
+    assert result == [[1], [2], [0, 2, 1], True]
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "images"),
     [({"view": "wall"}, [0, 1, 2, 4]), ({"view": "groups"}, [0, 1, 2, 3, 4, 5]),
      ({"view": "wall", "show": "failed"}, [1]),
      ({"view": "wall", "show": "waiting"}, [3, 5]), ({"view": "wall", "show": "picked"}, [4]),
@@ -217,24 +217,24 @@ def test_what_comes_later_is_known_by_its_number_and_keeps_its_index(js: Js) -> 
      ({"view": "wall", "words": "NUMBER 0"}, [0, 1, 2, 4]), ({"view": "wall", "words": "nothing"}, []),
      ({"view": "wall", "only": 1}, [])],
 )  # fmt: skip
-def test_a_view_lists_what_its_filter_search_and_order_say(js: Js, query: dict[str, Any], found: list[int]) -> None:
+def test_a_view_lists_what_its_filter_search_and_order_say(js: Js, query: dict[str, Any], images: list[int]) -> None:
     body = """
         take("dfdpdq");
         say(4, "yes");
         say(2, null, { stars: 3 });
         return model.list(query);"""
-    assert js(body, query=query) == found
+    assert js(body, query=query) == images
 
 
 def test_two_to_four_are_compared_the_marked_ones_or_those_not_rejected(js: Js) -> None:
-    found = js("""
+    result = js("""
         take("dddddddd");
         say(1, "no");
         const own = model.toCompare(0, new Set()), marked = model.toCompare(0, new Set([6, 2]));
         for (const i of [0, 2, 3]) say(i, "no");
         const near = [model.near([1, 2, 3, 4, 5, 6], 6, 4), model.near([1, 2], 1, 4)];
         return [own, marked, model.toCompare(0, new Set()), ...near];""")
-    assert found == [[0, 2, 3], [6, 2], [0, 1, 2, 3], [3, 4, 5, 6], [1, 2]]
+    assert result == [[0, 2, 3], [6, 2], [0, 1, 2, 3], [3, 4, 5, 6], [1, 2]]
 
 
 @pytest.mark.parametrize(

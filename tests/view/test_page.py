@@ -15,7 +15,7 @@ from batcher.store.picks import PICKS
 from batcher.view import static
 from tests.support.big_run import make_run
 from tests.support.browser import Served, page_server
-from tests.support.raw_http import ask, known
+from tests.support.raw_http import ask, page_headers
 
 FILTERS = {
     'seed == 1 and aspect_ratio == "1:1"': 3,
@@ -64,9 +64,9 @@ def until(page: Any, holds: Callable[[], bool]) -> None:
 
 def order(run: Path) -> list[str]:
     connection = sqlite3.connect(run / "state.db")
-    found = [key for (key,) in connection.execute("SELECT key FROM jobs ORDER BY id")]
+    keys = [key for (key,) in connection.execute("SELECT key FROM jobs ORDER BY id")]
     connection.close()
-    return found
+    return keys
 
 
 def verdicts(run: Path) -> dict[str, Any]:
@@ -87,19 +87,19 @@ def test_pick_and_reject_are_written_and_move_on(page: Any, run: Path) -> None:
     assert page.locator(f'.tile[data-job="{keys[0]}"]').get_attribute("data-pick") == "yes"
     assert page.locator(f'.tile[data-job="{keys[1]}"]').get_attribute("data-pick") == "no"
     assert page.locator(f'.tile[data-job="{keys[2]}"]').get_attribute("data-pick") is None
-    found = saved(page, run, 2)
-    assert (found[keys[0]]["pick"], found[keys[1]]["pick"]) == ("yes", "no")
+    verdicts = saved(page, run, 2)
+    assert (verdicts[keys[0]]["pick"], verdicts[keys[1]]["pick"]) == ("yes", "no")
 
 
 def test_shift_p_keeps_one_of_the_group_and_goes_to_the_next(page: Any, run: Path) -> None:
     keys = order(run)
     press(page, "ArrowRight", "Shift+P")
-    found = saved(page, run, 4)
-    assert [found[key]["pick"] for key in keys[:4]] == ["no", "yes", "no", "no"]
+    verdicts = saved(page, run, 4)
+    assert [verdicts[key]["pick"] for key in keys[:4]] == ["no", "yes", "no", "no"]
     assert current(page)[0] == keys[4]
     press(page, "Shift+X")  # of four jobs in this group one failed, one is still to come
-    found = saved(page, run, 6)
-    assert {key for key in keys[4:8] if key in found} == {keys[4], keys[7]}
+    verdicts = saved(page, run, 6)
+    assert {key for key in keys[4:8] if key in verdicts} == {keys[4], keys[7]}
     assert current(page)[0] == keys[8]
 
 
@@ -112,8 +112,8 @@ def test_undo_goes_back_verdict_by_verdict(page: Any, run: Path) -> None:
         page.wait_for_timeout(120)
     expect_count(page, "[data-pick]", 0)
     assert current(page)[0] == keys[0]
-    found = saved(page, run, 10)
-    assert all(one["pick"] is None and one["stars"] is None for one in found.values())
+    verdicts = saved(page, run, 10)
+    assert all(one["pick"] is None and one["stars"] is None for one in verdicts.values())
 
 
 def test_undo_goes_on_after_the_page_was_loaded_again(page: Any, run: Path) -> None:
@@ -160,8 +160,8 @@ def test_stars_and_tags(page: Any, run: Path) -> None:
     press(page, "4", "t")
     page.fill('input[aria-label^="Tags"]', "sky, best")
     page.keyboard.press("Enter")
-    found = saved(page, run, 2)[order(run)[0]]
-    assert (found["stars"], found["tags"]) == (4, ["sky", "best"])
+    verdicts = saved(page, run, 2)[order(run)[0]]
+    assert (verdicts["stars"], verdicts["tags"]) == (4, ["sky", "best"])
 
 
 def test_next_undecided_and_arrows(page: Any, run: Path) -> None:
@@ -404,7 +404,7 @@ def test_half_a_line_and_verdicts_on_what_is_gone_are_said_and_the_next_verdict_
 def with_a_thumbnail(served: Served, run: Path) -> list[str]:
     """The first two jobs, when the thumbnail of the first is kept, which must not hide that its image is gone."""
     keys = order(run)[:2]
-    assert ask(served, f"/runs/night/thumb/{keys[0]}/0", **known(served)).status == 200
+    assert ask(served, f"/runs/night/thumb/{keys[0]}/0", **page_headers(served)).status == 200
     return keys
 
 

@@ -15,7 +15,7 @@ from batcher.store.picks import PICKS
 from batcher.view.safety import Guard
 from tests.support.browser import Served, page_server
 from tests.support.quick_start import own_interpreter
-from tests.support.raw_http import ask, known
+from tests.support.raw_http import ask, page_headers
 
 RUNS = "/runs"
 
@@ -28,7 +28,7 @@ def verdict(run: Path) -> dict[str, object]:
 
 
 def test_whoever_has_the_token_is_answered(served: Served) -> None:
-    assert ask(served, RUNS, **known(served)).json["runs"][0]["name"] == "night"
+    assert ask(served, RUNS, **page_headers(served)).json["runs"][0]["name"] == "night"
     assert ask(served, RUNS, Cookie=f"batcher-view-{served.port}={served.token}").status == 200
 
 
@@ -55,12 +55,12 @@ def test_nobody_without_the_token_sees_anything_of_a_run(served: Served, run: Pa
 )
 def test_a_name_that_was_rebound_to_this_machine_is_refused(served: Served, host: str) -> None:
     for path in ("/", RUNS, "/page/app.js"):
-        assert ask(served, path, **known(served, Host=host.format(port=served.port))).status in {400, 403}
+        assert ask(served, path, **page_headers(served, Host=host.format(port=served.port))).status in {400, 403}
 
 
 def test_a_rebound_name_whose_origin_agrees_with_it_is_refused_too(served: Served, run: Path) -> None:
     host = f"rebound.example:{served.port}"
-    headers = known(served, Host=host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin")
+    headers = page_headers(served, Host=host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin")
     assert ask(served, RUNS, **headers).status == 403
     assert ask(served, "/runs/night/picks", method="POST", body=verdict(run), **headers).status == 403
     assert not (run / PICKS).exists()
@@ -68,14 +68,14 @@ def test_a_rebound_name_whose_origin_agrees_with_it_is_refused_too(served: Serve
 
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}"])
 def test_the_names_of_this_machine_are_taken(served: Served, host: str) -> None:
-    assert ask(served, RUNS, **known(served, Host=host.format(port=served.port))).status == 200
+    assert ask(served, RUNS, **page_headers(served, Host=host.format(port=served.port))).status == 200
 
 
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://", "https://localhost"]
 )
 def test_another_page_changes_nothing_and_reads_nothing(served: Served, run: Path, origin: str) -> None:
-    headers = known(served, Origin=origin)
+    headers = page_headers(served, Origin=origin)
     assert ask(served, "/runs/night/picks", method="POST", body=verdict(run), **headers).status == 403
     assert ask(served, RUNS, **headers).status == 403
     assert not (run / PICKS).exists()
@@ -83,17 +83,17 @@ def test_another_page_changes_nothing_and_reads_nothing(served: Served, run: Pat
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_a_picture_or_data_put_into_another_page_is_refused(served: Served, site: str) -> None:
-    assert ask(served, "/runs/night/index", **known(served, Sec_Fetch_Site=site)).status == 403
+    assert ask(served, "/runs/night/index", **page_headers(served, Sec_Fetch_Site=site)).status == 403
     assert ask(served, "/", Sec_Fetch_Site=site).status == 200  # a link to the page may be followed
 
 
 def test_a_form_of_another_page_lacks_the_header_or_the_type(served: Served, run: Path) -> None:
     own = {"Cookie": f"batcher-view-{served.port}={served.token}"}
     assert ask(served, "/runs/night/picks", method="POST", body=verdict(run), **own).status == 403
-    plain = {**known(served), "Content_Type": "text/plain"}
+    plain = {**page_headers(served), "Content_Type": "text/plain"}
     assert ask(served, "/runs/night/picks", method="POST", body=verdict(run), **plain).status == 415
     assert not (run / PICKS).exists()
-    assert ask(served, "/runs/night/picks", method="POST", body=verdict(run), **known(served)).status == 200
+    assert ask(served, "/runs/night/picks", method="POST", body=verdict(run), **page_headers(served)).status == 200
     assert len((run / PICKS).read_text().splitlines()) == 1
 
 
@@ -131,7 +131,7 @@ def test_the_token_of_another_page_on_this_machine_opens_nothing(served: Served,
     ],
 )  # fmt: skip
 def test_a_path_never_leads_to_a_file(served: Served, path: str) -> None:
-    answer = ask(served, path, **known(served))
+    answer = ask(served, path, **page_headers(served))
     assert answer.status in {400, 403, 404}
     assert b"SQLite" not in answer.body
     assert b"import" not in answer.body
@@ -155,7 +155,7 @@ def test_a_state_file_that_names_files_outside_of_the_run_shows_none_of_them(run
     with page_server(run) as server:
         for key in keys[:4]:
             for what in ("picture", "thumb"):
-                assert ask(server, f"/runs/night/{what}/{key}/0", **known(server)).status == 404
+                assert ask(server, f"/runs/night/{what}/{key}/0", **page_headers(server)).status == 404
 
 
 def test_no_page_can_put_this_one_into_a_frame_and_no_foreign_script_runs_in_it(served: Served) -> None:
@@ -173,9 +173,9 @@ def test_no_page_can_put_this_one_into_a_frame_and_no_foreign_script_runs_in_it(
 def test_a_page_that_only_shows_changes_nothing(run: Path) -> None:
     with page_server(run, "--read-only") as server:
         for what in ("picks", "tune", "retry", "more", "export"):
-            answer = ask(server, f"/runs/night/{what}", method="POST", body=verdict(run), **known(server))
+            answer = ask(server, f"/runs/night/{what}", method="POST", body=verdict(run), **page_headers(server))
             assert answer.status == 403, what
-        assert ask(server, RUNS, **known(server)).json["read_only"] is True
+        assert ask(server, RUNS, **page_headers(server)).json["read_only"] is True
     assert not (run / PICKS).exists()
 
 
@@ -184,7 +184,7 @@ def test_the_api_token_is_nowhere_in_the_process_of_the_page(run: Path) -> None:
     secret = "rc-secret-4711"
     with own_interpreter(), page_server(run, environ=dict.fromkeys(TOKEN_ENV, secret)) as server:
         assert secret.encode() not in Path(f"/proc/{server.pid}/environ").read_bytes()
-        assert ask(server, RUNS, **known(server)).status == 200
+        assert ask(server, RUNS, **page_headers(server)).status == 200
         memory = memory_of(server.pid)
         assert b"batcher-view-" in memory  # what its process holds is seen
         assert secret.encode() not in memory
@@ -211,18 +211,18 @@ def test_beyond_this_machine_it_is_said_aloud_and_still_asks_for_the_token(run: 
     with page_server(run, "--host", "0.0.0.0") as server:
         assert server.token
         assert ask(server, RUNS).status == 401
-        assert ask(server, RUNS, **known(server)).status == 200
-        assert ask(server, RUNS, **known(server, Host=f"192.168.7.7:{server.port}")).status == 200
-        assert ask(server, RUNS, **known(server, Host=f"evil.example:{server.port}")).status == 403
+        assert ask(server, RUNS, **page_headers(server)).status == 200
+        assert ask(server, RUNS, **page_headers(server, Host=f"192.168.7.7:{server.port}")).status == 200
+        assert ask(server, RUNS, **page_headers(server, Host=f"evil.example:{server.port}")).status == 403
     words = [sys.executable, "-m", "batcher", "view", str(run), "--host", "0.0.0.0", "--port", "0", "--no-browser"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = ""
-        while "Ctrl-C ends the page" not in said:
-            said += process.stdout.readline()
+        output = ""
+        while "Ctrl-C ends the page" not in output:
+            output += process.stdout.readline()
         process.terminate()
-    assert "Listening on 0.0.0.0: whoever can reach this machine" in said
-    assert "ssh -L" in said
+    assert "Listening on 0.0.0.0: whoever can reach this machine" in output
+    assert "ssh -L" in output
 
 
 def test_a_server_for_all_addresses_takes_numbers_and_its_own_name_and_no_other() -> None:
@@ -241,7 +241,7 @@ def test_a_server_for_all_addresses_takes_numbers_and_its_own_name_and_no_other(
 def test_a_body_that_is_no_object_or_too_large_is_refused(served: Served) -> None:
     no_objects: tuple[Any, ...] = ([], "x", 3)
     for body in no_objects:
-        assert ask(served, "/runs/night/picks", method="POST", body=body, **known(served)).status == 400
+        assert ask(served, "/runs/night/picks", method="POST", body=body, **page_headers(served)).status == 400
     objects: tuple[Any, ...] = (
         {},
         {"verdicts": []},
@@ -249,16 +249,20 @@ def test_a_body_that_is_no_object_or_too_large_is_refused(served: Served) -> Non
         {"verdicts": [{"job": "nobody", "pick": "yes"}]},
     )
     for body in objects:
-        assert ask(served, "/runs/night/picks", method="POST", body=body, **known(served)).status == 400
+        assert ask(served, "/runs/night/picks", method="POST", body=body, **page_headers(served)).status == 400
     large = {"verdicts": [{"job": "x" * 5_000_000}]}
     with suppress(ConnectionError):  # it does not read on
-        assert ask(served, "/runs/night/picks", method="POST", body=large, **known(served)).status in {400, 413}
+        assert ask(served, "/runs/night/picks", method="POST", body=large, **page_headers(served)).status in {400, 413}
 
 
 def test_an_export_goes_below_sets_alone(served: Served, run: Path) -> None:
     for name in ("../out", "/tmp/out", "a/b", "", ".hidden", "x" * 200, "--to"):
         answer = ask(
-            served, "/runs/night/export", method="POST", body={"name": name, "to": "imagefolder"}, **known(served)
+            served,
+            "/runs/night/export",
+            method="POST",
+            body={"name": name, "to": "imagefolder"},
+            **page_headers(served),
         )
         assert answer.status == 400, name
 

@@ -25,7 +25,7 @@ from batcher.view.thumbs import place
 from tests.support import raw_http
 from tests.support.big_run import make_run
 from tests.support.browser import Served, page_server
-from tests.support.raw_http import ask, known
+from tests.support.raw_http import ask, page_headers
 
 N = "/runs/night"
 
@@ -33,26 +33,26 @@ N = "/runs/night"
 def index(server: Served) -> Any:
     import zlib  # noqa: PLC0415
 
-    return json.loads(zlib.decompress(ask(server, f"{N}/index", **known(server)).body))
+    return json.loads(zlib.decompress(ask(server, f"{N}/index", **page_headers(server)).body))
 
 
 def keys(run: Path) -> list[str]:
     connection = sqlite3.connect(run / "state.db")
-    found = [key for (key,) in connection.execute("SELECT key FROM jobs ORDER BY id")]
+    keys_in_order = [key for (key,) in connection.execute("SELECT key FROM jobs ORDER BY id")]
     connection.close()
-    return found
+    return keys_in_order
 
 
 def pick(server: Served, *verdicts: dict[str, Any]) -> Any:
-    return ask(server, f"{N}/picks", method="POST", body={"verdicts": verdicts}, **known(server))
+    return ask(server, f"{N}/picks", method="POST", body={"verdicts": verdicts}, **page_headers(server))
 
 
 def changed(server: Served, since: str, want: str) -> Any:
     """The first message behind ``since`` that has such a part."""
     end = time.monotonic() + 15
     while time.monotonic() < end:
-        found = ask(server, f"{N}/changes?since={since}", **known(server)).json
-        for message in found["messages"]:
+        answer = ask(server, f"{N}/changes?since={since}", **page_headers(server)).json
+        for message in answer["messages"]:
             if want in message:
                 return message[want]
         time.sleep(0.05)
@@ -60,11 +60,11 @@ def changed(server: Served, since: str, want: str) -> Any:
 
 
 def test_the_index_has_every_job_with_its_group_and_its_axes(served: Served) -> None:
-    found = index(served)
-    items, tables = found["items"], found["tables"]
+    listing = index(served)
+    items, tables = listing["items"], listing["tables"]
     assert len(items["k"]) == 36
-    assert found["axes"]["rows"] == "seed"
-    assert found["axes"]["cols"] == "aspect_ratio"
+    assert listing["axes"]["rows"] == "seed"
+    assert listing["axes"]["cols"] == "aspect_ratio"
     assert len(tables["groups"][1]) == 9
     assert tables["groups"][1][1] == [0, "1:1"]
     assert items["s"][5:7] == ["f", "p"]
@@ -145,18 +145,18 @@ def test_the_filter_speaks_the_language_of_where(run: Path, text: str, count: in
 
 
 def test_a_filter_that_can_not_be_read_says_where_and_what(served: Served) -> None:
-    answer = ask(served, f"{N}/where?q=sed%20%3D%3D%201", **known(served))
+    answer = ask(served, f"{N}/where?q=sed%20%3D%3D%201", **page_headers(served))
     assert answer.status == 400
     assert "column 1" in answer.json["error"]
     assert "did you mean seed?" in answer.json["hint"]
 
 
 def test_what_happens_in_the_run_comes_within_a_second(served: Served, run: Path) -> None:
-    found = index(served)
+    listing = index(served)
     connection = sqlite3.connect(run / "state.db")
     connection.execute("UPDATE jobs SET state = 'failed', cause = 'timeout', message = 'late' WHERE id = 7")
     connection.commit()
-    items = changed(served, found["at"], "items")
+    items = changed(served, listing["at"], "items")
     assert items["s"] == ["f"]
     assert items["n"] == [7000]
     connection.close()
@@ -188,13 +188,13 @@ def test_a_state_file_that_is_gone_is_said_with_the_way_out(served: Served, run:
         (run / name).unlink(missing_ok=True)
     problem = changed(served, at, "problem")
     assert "--repair" in problem["hint"]
-    assert ask(served, f"{N}/index", **known(served)).status == 400
+    assert ask(served, f"{N}/index", **page_headers(served)).status == 400
 
 
 def test_a_page_of_a_run_that_lost_its_state_file_opens_and_says_so(run: Path) -> None:
     (run / "state.db").unlink()
     with page_server(run) as server:
-        assert "--repair" in ask(server, f"{N}/index", **known(server)).json["hint"]
+        assert "--repair" in ask(server, f"{N}/index", **page_headers(server)).json["hint"]
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -207,21 +207,21 @@ def test_a_folder_of_runs_shows_all_of_them(tmp_path: Path) -> None:
     make_run(tmp_path / "one", 4)
     make_run(tmp_path / "two", 8)
     with page_server(tmp_path) as server:
-        found = ask(server, "/runs", **known(server)).json
-        assert found["many"] is True
-        assert {one["name"]: one["done"] for one in found["runs"]} == {"one": 4, "two": 8}
-        assert ask(server, "/runs/one/changes?since=x", **known(server)).status == 200
-        assert ask(server, "/runs/three/index", **known(server)).status == 404
+        answer = ask(server, "/runs", **page_headers(server)).json
+        assert answer["many"] is True
+        assert {one["name"]: one["done"] for one in answer["runs"]} == {"one": 4, "two": 8}
+        assert ask(server, "/runs/one/changes?since=x", **page_headers(server)).status == 200
+        assert ask(server, "/runs/three/index", **page_headers(server)).status == 404
 
 
 def test_thumbnails_are_kept_by_content_and_pictures_may_be_kept_for_ever(served: Served, run: Path) -> None:
     key = keys(run)[0]
     sha = RunReader(run).shas([(key, 0)])[key, 0]
-    answer = ask(served, f"{N}/thumb/{key}/0?{sha[:8]}", **known(served))
+    answer = ask(served, f"{N}/thumb/{key}/0?{sha[:8]}", **page_headers(served))
     assert answer.status == 200
     assert answer.body[8:12] == b"WEBP"
     assert place(run, sha).read_bytes() == answer.body
-    whole = ask(served, f"{N}/picture/{key}/0?{sha[:8]}", **known(served))
+    whole = ask(served, f"{N}/picture/{key}/0?{sha[:8]}", **page_headers(served))
     assert "immutable" in whole.headers["cache-control"]
     assert whole.headers["content-type"] == "image/png"
     assert whole.body == (run / "images/16x9-395b64.png").read_bytes()
@@ -234,25 +234,25 @@ def test_a_picture_that_is_gone_or_damaged_is_said_with_the_way_out(served: Serv
     size = (run / "images/16x9-e7f6f2.png").stat().st_size
     (run / "images/16x9-e7f6f2.png").write_bytes(b"x" * size)
     for key in (first, second):
-        answer = ask(served, f"{N}/thumb/{key}/0", **known(served))
+        answer = ask(served, f"{N}/thumb/{key}/0", **page_headers(served))
         assert answer.status == 404
         assert "again, free" in answer.json["error"]
         assert answer.json["hint"] == f"batcher verify {run} --repair"
-    assert ask(served, f"{N}/thumb/{third}/0", **known(served)).status == 422
-    assert ask(served, f"{N}/thumb/{keys(run)[3]}/0", **known(served)).status == 200  # the maker of thumbnails lives
+    assert ask(served, f"{N}/thumb/{third}/0", **page_headers(served)).status == 422
+    assert ask(served, f"{N}/thumb/{keys(run)[3]}/0", **page_headers(served)).status == 200  # thumbnails go on
 
 
 def test_a_job_tells_its_inputs_cost_and_attempts(served: Served, run: Path) -> None:
-    found = ask(served, f"{N}/job/{keys(run)[0]}", **known(served)).json
-    assert found["inputs"]["seed"] == 0
-    assert found["cost_usd"] == 0.02
-    assert found["attempts"][0]["request_id"] == "r-0"
-    assert ask(served, f"{N}/job/{'0' * 32}", **known(served)).status == 400
+    facts = ask(served, f"{N}/job/{keys(run)[0]}", **page_headers(served)).json
+    assert facts["inputs"]["seed"] == 0
+    assert facts["cost_usd"] == 0.02
+    assert facts["attempts"][0]["request_id"] == "r-0"
+    assert ask(served, f"{N}/job/{'0' * 32}", **page_headers(served)).status == 400
 
 
 def test_tune_retry_and_more_ask_before_they_act(served: Served, run: Path) -> None:
     def post(what: str, **body: Any) -> Any:
-        return ask(served, f"{N}/{what}", method="POST", body=body, **known(served)).json
+        return ask(served, f"{N}/{what}", method="POST", body=body, **page_headers(served)).json
 
     assert post("tune", pause=True, reason="lunch")["control"]["paused"] is True
     assert json.loads((run / "control.json").read_text())["paused"] is True
@@ -297,14 +297,14 @@ def test_a_run_with_view_says_the_address_first_and_its_page_ends_with_it(tmp_pa
         assert run.stderr is not None
         line = next(line for line in run.stderr if line.startswith("http")) if as_json else run.stdout.readline()
         server = Served(line.strip(), run.pid)
-        assert ask(server, "/runs", **known(server)).json["runs"][0]["name"] == "night"
+        assert ask(server, "/runs", **page_headers(server)).json["runs"][0]["name"] == "night"
         tuning.tune(tmp_path / "night", rate="500/s")  # till now it had a minute to go
         rest = run.communicate()[0]
     assert run.returncode == 0
     if as_json:
         assert json.loads(rest)["done"] == 60
     with contextlib.suppress(ConnectionError):  # unless somebody else listens there by now, who does not know its token
-        assert ask(server, "/runs", **known(server)).status != 200
+        assert ask(server, "/runs", **page_headers(server)).status != 200
 
 
 def test_the_page_beside_a_run_that_is_killed_ends_too(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_the_page_beside_a_run_that_is_killed_ends_too(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         server = Served(run.stdout.readline().strip(), run.pid)
-        assert ask(server, "/runs", **known(server)).status == 200
+        assert ask(server, "/runs", **page_headers(server)).status == 200
         run.kill()
         run.communicate()  # till the page has closed the streams that it had from the run: it is over
 
@@ -349,7 +349,7 @@ def test_a_page_whose_disk_never_answers_ends_at_the_first_ctrl_c(
         server = Served(process.stdout.readline().strip(), process.pid)
         monkeypatch.setattr(raw_http, "PATIENCE", 1.0)
         with pytest.raises(TimeoutError):
-            ask(server, f"{N}/{stuck}", method="POST", body={}, **known(server))
+            ask(server, f"{N}/{stuck}", method="POST", body={}, **page_headers(server))
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
 

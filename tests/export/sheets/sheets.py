@@ -66,7 +66,7 @@ def boxes(page: Path, colours: dict[str, Colour]) -> dict[str, Box]:
     """Where each colour stands on a page; it fills its box."""
     with Image.open(page) as image:
         pixels = image.convert("RGB")
-    found: dict[Colour, list[int]] = {}
+    places: dict[Colour, list[int]] = {}
     data = pixels.tobytes()
     wanted = {bytes(colour): colour for colour in colours.values()}
     counts: dict[Colour, int] = {}
@@ -74,13 +74,13 @@ def boxes(page: Path, colours: dict[str, Colour]) -> dict[str, Box]:
         colour = wanted.get(data[at : at + 3])
         if colour is not None:
             y, x = divmod(at // 3, pixels.width)
-            box = found.setdefault(colour, [x, y, x, y])
-            found[colour] = [min(box[0], x), min(box[1], y), max(box[2], x), max(box[3], y)]
+            box = places.setdefault(colour, [x, y, x, y])
+            places[colour] = [min(box[0], x), min(box[1], y), max(box[2], x), max(box[3], y)]
             counts[colour] = counts.get(colour, 0) + 1
     placed = {}
     for file, colour in colours.items():
-        if colour in found:
-            left, top, right, bottom = found[colour]
+        if colour in places:
+            left, top, right, bottom = places[colour]
             placed[file] = Box(left, top, right + 1, bottom + 1)
             assert counts[colour] == placed[file].size[0] * placed[file].size[1], "another picture stands over it"
     return placed

@@ -11,10 +11,10 @@ from tests.support.state_files import a_job
 
 
 def seen(*inputs: dict[str, Any], meta: dict[str, Any] | None = None) -> Seen:
-    found = Seen()
-    for number, told in enumerate(inputs):
-        found.see(replace(a_job(number), inputs=told, meta=meta or {}))
-    return found
+    axes = Seen()
+    for number, given in enumerate(inputs):
+        axes.see(replace(a_job(number), inputs=given, meta=meta or {}))
+    return axes
 
 
 SWEEP = [
@@ -69,7 +69,7 @@ def test_sheets_may_be_made_by_anything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "cols", "per", "said"),
+    ("rows", "cols", "per", "message"),
     [
         ("sed", None, (), r"--rows sed: no job of this run has that\. Did you mean seed\?"),
         (None, "aspect-ratio", (), r"--cols aspect-ratio: .* Did you mean aspect_ratio\?"),
@@ -80,11 +80,11 @@ def test_sheets_may_be_made_by_anything() -> None:
     ],
 )
 def test_a_name_that_no_job_has_is_an_error_with_a_suggestion_and_all_there_is(
-    rows: str | None, cols: str | None, per: tuple[str, ...], said: str
+    rows: str | None, cols: str | None, per: tuple[str, ...], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=said) as refused:
+    with pytest.raises(UsageError, match=message) as refused:
         choose(seen(*SWEEP, meta={"style": "ink"}), rows, cols, per)
-    if "both" not in said:
+    if "both" not in message:
         assert refused.value.hint == (
             "There is: prompt, prompt_id, model, copy, repeat, aspect_ratio, seed, negative_prompt, meta.style."
         )

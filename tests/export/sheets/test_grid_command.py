@@ -30,11 +30,11 @@ def test_a_run_becomes_sheets_and_is_told_of(shell: Shell) -> None:
 
 def test_json_tells_of_every_page(shell: Shell) -> None:
     run = shell.simulated(2, "--matrix", "seed=1..3")
-    told = shell("grid", run, "--json", "-o", "sheets", "--format", "webp").json
-    assert (told["sheets"], told["pictures"], told["jobs"], told["gaps"]) == (2, 6, 6, {})
-    assert (told["rows"], told["cols"], told["per"]) == (None, "seed", ["prompt"])
-    assert [file["per"] for file in told["files"]] == [{"prompt": f"a kite over hill number {n}"} for n in (0, 1)]
-    for file in told["files"]:
+    report = shell("grid", run, "--json", "-o", "sheets", "--format", "webp").json
+    assert (report["sheets"], report["pictures"], report["jobs"], report["gaps"]) == (2, 6, 6, {})
+    assert (report["rows"], report["cols"], report["per"]) == (None, "seed", ["prompt"])
+    assert [file["per"] for file in report["files"]] == [{"prompt": f"a kite over hill number {n}"} for n in (0, 1)]
+    for file in report["files"]:
         assert (shell.folder / file["file"]).stat().st_size == file["bytes"]
         assert file["file"].endswith(".webp")
 
@@ -55,7 +55,7 @@ def test_letters_that_no_font_has_are_told_with_the_remedy(shell: Shell, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("nowhere",), "is not a run directory"),
         (("runs/p", "--rows", "sed"), "no job of this run has that"),
@@ -72,32 +72,34 @@ def test_letters_that_no_font_has_are_told_with_the_remedy(shell: Shell, monkeyp
         (("runs/p", "--limit", "1", "-o", "x" * 260 + ".png"), "File name too long"),
     ],
 )
-def test_bad_words_are_told_and_nothing_is_written(shell: Shell, words: tuple[str, ...], said: str) -> None:
+def test_bad_words_are_told_and_nothing_is_written(shell: Shell, words: tuple[str, ...], message: str) -> None:
     shell.simulated(2, "--matrix", "seed=1..3")
     before = shell.tree()
     came = shell("grid", *words)
     assert came.code in {64, 73}
-    assert said in came.err
+    assert message in came.err
     assert_no_traceback(came)
     assert {name for name in shell.tree() if "state.db-" not in name} == before  # SQLite's own, of any reader
 
 
 def test_where_draws_only_those_jobs(shell: Shell) -> None:
     run = shell.simulated(2, "--matrix", "seed=1..3", "--matrix", "aspect_ratio=16:9,1:1")
-    told = shell("grid", run, "--json", "--where", 'seed != 2 and "number 1" in prompt and aspect_ratio == "1:1"').json
-    assert (told["jobs"], told["pictures"], told["sheets"]) == (2, 2, 1)
-    told = shell("grid", run, "--json", "--per", "none", "--where", 'line == 1 and source == "p.txt"').json
-    assert (told["jobs"], told["warnings"]) == (6, [])
+    report = shell(
+        "grid", run, "--json", "--where", 'seed != 2 and "number 1" in prompt and aspect_ratio == "1:1"'
+    ).json
+    assert (report["jobs"], report["pictures"], report["sheets"]) == (2, 2, 1)
+    report = shell("grid", run, "--json", "--per", "none", "--where", 'line == 1 and source == "p.txt"').json
+    assert (report["jobs"], report["warnings"]) == (6, [])
 
 
 def test_where_knows_of_meta_and_of_jobs_without_a_picture(shell: Shell) -> None:
     with shell.run_directory() as book:
         book.failed(a_job(1))
         book.failed(a_job(2))
-    told = shell(
+    report = shell(
         "grid", "run", "--json", "--where", 'state == "failed" and meta.category == "birds" and seed == 2'
     ).json
-    assert (told["jobs"], sum(told["gaps"].values())) == (1, 1)
+    assert (report["jobs"], sum(report["gaps"].values())) == (1, 1)
 
 
 def test_a_run_without_jobs_has_nothing_to_draw(shell: Shell) -> None:

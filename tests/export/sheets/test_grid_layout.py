@@ -83,9 +83,9 @@ def overlapping(boxes: list[tuple[int, int, int, int]]) -> list[object]:
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=80), st.integers(1, 400))
 def test_bands_cover_everything_once_in_order_and_keep_the_limit(sizes: list[int], limit: int) -> None:
-    found = bands(sizes, limit)
-    assert [number for start, end in found for number in range(start, end)] == list(range(len(sizes)))
-    assert all(end - start == 1 or sum(sizes[start:end]) <= limit for start, end in found)
+    ranges = bands(sizes, limit)
+    assert [number for start, end in ranges for number in range(start, end)] == list(range(len(sizes)))
+    assert all(end - start == 1 or sum(sizes[start:end]) <= limit for start, end in ranges)
 
 
 @given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(32, 2048))
@@ -111,6 +111,6 @@ def test_a_sheet_over_the_caps_becomes_pages_of_about_the_same_length_that_say_w
     made = pages(sheet, ("seed", "aspect_ratio"), 256)
     assert len(made) == 7
     assert max(page.height for page in made) - min(page.height for page in made) < 300
-    said = [" ".join(page.texts[1].block.lines) for page in made]
-    assert said[0].endswith("page 1 of 7, seed 1 to 57")
-    assert said[-1].endswith("page 7 of 7, seed 344 to 400")
+    titles = [" ".join(page.texts[1].block.lines) for page in made]
+    assert titles[0].endswith("page 1 of 7, seed 1 to 57")
+    assert titles[-1].endswith("page 7 of 7, seed 344 to 400")

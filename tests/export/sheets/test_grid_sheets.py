@@ -24,8 +24,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Col
 
 
 def by_inputs(run_dir: Path, placed: dict[str, Box]) -> dict[tuple[str, int], Box]:
-    found = {record["file"]: record["inputs"] for record in records(run_dir)}
-    return {(found[file]["aspect_ratio"], found[file]["seed"]): box for file, box in placed.items()}
+    inputs = {record["file"]: record["inputs"] for record in records(run_dir)}
+    return {(inputs[file]["aspect_ratio"], inputs[file]["seed"]): box for file, box in placed.items()}
 
 
 def test_each_picture_stands_in_its_row_and_column_and_nowhere_else(
@@ -150,8 +150,8 @@ def test_a_job_that_has_no_picture_is_marked_in_its_place(tmp_path: Path) -> Non
         with Image.open(file["file"]) as image:
             for word in marked:
                 marked[word] += image.tobytes().count(bytes(grounds[word]) * 60) > 0
-            found = {colour for _, colour in image.getcolors(1 << 24) or []}
-        assert found & set(colours.values())
+            colours_there = {colour for _, colour in image.getcolors(1 << 24) or []}
+        assert colours_there & set(colours.values())
     assert marked["failed"] >= 1
     assert marked["in doubt"] == 1
 

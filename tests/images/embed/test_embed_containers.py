@@ -74,10 +74,10 @@ def test_compressed_texts_of_others_are_read() -> None:
 
 
 def test_a_jpeg_keeps_it_behind_jfif_exif_first() -> None:
-    found = pieces(embed(JPEG, RECORD, ALL))
-    assert [name for name, _ in found][:3] == [0xE0, 0xE1, 0xE1]
-    assert found[1][1].startswith(b"Exif\0\0MM\0*")
-    assert found[2][1].startswith(b"http://ns.adobe.com/xap/1.0/\0")
+    segments = pieces(embed(JPEG, RECORD, ALL))
+    assert [name for name, _ in segments][:3] == [0xE0, 0xE1, 0xE1]
+    assert segments[1][1].startswith(b"Exif\0\0MM\0*")
+    assert segments[2][1].startswith(b"http://ns.adobe.com/xap/1.0/\0")
 
 
 def test_a_text_that_fills_a_segment_fits_and_one_letter_more_is_refused() -> None:
@@ -112,8 +112,8 @@ def test_two_blocks_of_a_kind_are_not_guessed_about(what: str) -> None:
 def test_other_application_segments_are_untouched() -> None:
     extended = with_segment(JPEG, 0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(100))
     adobe = with_segment(extended, 0xED, b"Photoshop 3.0\0" + bytes(50))
-    found = pieces(embed(adobe, RECORD, ALL))
-    assert [piece for piece in pieces(adobe) if piece not in found] == []
+    segments = pieces(embed(adobe, RECORD, ALL))
+    assert [piece for piece in pieces(adobe) if piece not in segments] == []
     assert strip(embed(adobe, RECORD, ALL)) == adobe
 
 
@@ -126,8 +126,8 @@ def test_entries_of_others_keep_their_values(name: str) -> None:
         with Image.open(io.BytesIO(content)) as image:
             exif = image.getexif()
             pointers = {0x8769, 0x8825, 0x9286}
-            found = [dict(exif), dict(exif.get_ifd(0x8769)), dict(exif.get_ifd(0x8825))]
-        return [{tag: value for tag, value in one.items() if tag not in pointers} for one in found]
+            directories = [dict(exif), dict(exif.get_ifd(0x8769)), dict(exif.get_ifd(0x8825))]
+        return [{tag: value for tag, value in one.items() if tag not in pointers} for one in directories]
 
     before = entries(BARE[name])
     assert len(before[0]) == len(before[1]) == len(before[2]) == 2

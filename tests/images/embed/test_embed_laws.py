@@ -74,23 +74,23 @@ def test_a_colour_profile_is_kept(name: str) -> None:
 @settings(deadline=None, max_examples=60)
 @given(name=st.sampled_from(sorted(EVERY)), prompt=texts, negative=texts, seed=st.integers(), what=wanted)
 def test_the_laws_hold_for_any_text(name: str, prompt: str, negative: str, seed: int, what: set[str]) -> None:
-    said = record(prompt=prompt, negative_prompt=negative, seed=seed)
-    once = embed(EVERY[name], said, what)
+    fields = record(prompt=prompt, negative_prompt=negative, seed=seed)
+    once = embed(EVERY[name], fields, what)
     assert decoded(once) == decoded(EVERY[name])
-    assert embed(once, said, what) == once
+    assert embed(once, fields, what) == once
     assert strip(once) == EVERY[name]
     assert strip(embed(once, RECORD, ALL)) == EVERY[name]
 
 
 @settings(deadline=None)
 @given(
-    said=st.dictionaries(
+    fields=st.dictionaries(
         st.sampled_from([*RECORD, "other"]),
         st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists),
     )
 )
-def test_any_record_can_be_embedded(said: dict[str, object]) -> None:
-    assert strip(embed(BARE["png"], said, ALL)) == BARE["png"]
+def test_any_record_can_be_embedded(fields: dict[str, object]) -> None:
+    assert strip(embed(BARE["png"], fields, ALL)) == BARE["png"]
 
 
 def test_what_follows_the_end_of_the_file_is_kept() -> None:

@@ -74,13 +74,13 @@ def swapped_bytes_decode(content: bytes) -> bool:
 @pytest.mark.parametrize("name", ALL_FORMS)
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_sd_parsers_reads_everything_back(name: str, prompt: str) -> None:
-    said = record(prompt=prompt, negative_prompt="text, watermark", seed=7, aspect_ratio="4:3", style="oil, or: ink")
-    found = sd_parsers(embed(BARE[name], said, {"infotext"}))
-    assert (found.full_prompt, found.full_negative_prompt) == (as_read(prompt), "text, watermark")
-    assert found.samplers[0].parameters == {"seed": "7", "steps": "0"}
-    assert found.samplers[0].model.name == RECORD["model"]
+    fields = record(prompt=prompt, negative_prompt="text, watermark", seed=7, aspect_ratio="4:3", style="oil, or: ink")
+    parsed = sd_parsers(embed(BARE[name], fields, {"infotext"}))
+    assert (parsed.full_prompt, parsed.full_negative_prompt) == (as_read(prompt), "text, watermark")
+    assert parsed.samplers[0].parameters == {"seed": "7", "steps": "0"}
+    assert parsed.samplers[0].model.name == RECORD["model"]
     expected = {"Size": "24x16", "Aspect ratio": "4/3", "Style": "oil; or- ink", "Version": "batcher 0.1.0"}
-    assert found.metadata == expected | {"Job": RECORD["job"]}
+    assert parsed.metadata == expected | {"Job": RECORD["job"]}
 
 
 @pytest.mark.parametrize("name", ALL_FORMS)
@@ -89,13 +89,13 @@ def test_sd_prompt_reader_reads_everything_back(name: str, prompt: str) -> None:
     content = embed(BARE[name], record(prompt=prompt, negative_prompt="text, watermark", seed=7), {"infotext"})
     if not name.startswith("png") and not swapped_bytes_decode(content):
         pytest.skip("it can't read these letters in EXIF, whoever wrote them")
-    found = sd_prompt_reader(content)
-    assert found.status.name == "READ_SUCCESS"
-    assert found.tool == "A1111 webUI"
-    assert (found.positive, found.negative) == (as_read(prompt), "text, watermark")
-    assert found.parameter["seed"] == "7"
-    assert found.parameter["model"] == RECORD["model"]
-    assert (found.width, found.height) == ("24", "16")
+    parsed = sd_prompt_reader(content)
+    assert parsed.status.name == "READ_SUCCESS"
+    assert parsed.tool == "A1111 webUI"
+    assert (parsed.positive, parsed.negative) == (as_read(prompt), "text, watermark")
+    assert parsed.parameter["seed"] == "7"
+    assert parsed.parameter["model"] == RECORD["model"]
+    assert (parsed.width, parsed.height) == ("24", "16")
 
 
 def test_what_readers_need_is_there_without_seed_and_negative_prompt() -> None:
@@ -106,10 +106,10 @@ def test_what_readers_need_is_there_without_seed_and_negative_prompt() -> None:
 
 
 def test_what_a_model_was_told_about_its_sampler_is_said_in_the_readers_words() -> None:
-    said = record(prompt="p", seed=0, num_inference_steps=28, guidance_scale=3.5, sampler="Euler", steps_extra=1)
-    found = sd_parsers(embed(BARE["jpeg"], said, {"infotext"}))
-    assert found.samplers[0].name == "Euler"
-    assert found.samplers[0].parameters == {"seed": "0", "steps": "28", "cfg_scale": "3.5"}
+    fields = record(prompt="p", seed=0, num_inference_steps=28, guidance_scale=3.5, sampler="Euler", steps_extra=1)
+    parsed = sd_parsers(embed(BARE["jpeg"], fields, {"infotext"}))
+    assert parsed.samplers[0].name == "Euler"
+    assert parsed.samplers[0].parameters == {"seed": "0", "steps": "28", "cfg_scale": "3.5"}
 
 
 @settings(deadline=None, max_examples=150)
@@ -120,11 +120,11 @@ def test_what_a_model_was_told_about_its_sampler_is_said_in_the_readers_words() 
     extra=st.dictionaries(st.text(max_size=12), st.text(max_size=30) | st.integers() | st.booleans(), max_size=3),
 )
 def test_both_readers_give_any_text_back(name: str, prompt: str, negative: str, extra: dict[str, Any]) -> None:
-    said = record(**{**extra, "prompt": prompt, "negative_prompt": negative, "seed": 2**63})
-    content = embed(BARE[name], said, {"infotext"})
-    found = sd_parsers(content)
-    assert (found.full_prompt, found.full_negative_prompt) == (as_read(prompt), as_read(negative))
-    assert found.samplers[0].parameters["seed"] == str(2**63)
+    fields = record(**{**extra, "prompt": prompt, "negative_prompt": negative, "seed": 2**63})
+    content = embed(BARE[name], fields, {"infotext"})
+    parsed = sd_parsers(content)
+    assert (parsed.full_prompt, parsed.full_negative_prompt) == (as_read(prompt), as_read(negative))
+    assert parsed.samplers[0].parameters["seed"] == str(2**63)
     assume(name.startswith("png") or swapped_bytes_decode(content))
     other = sd_prompt_reader(content)
     assert (other.positive, other.negative) == (as_read(prompt), as_read(negative))
@@ -152,11 +152,11 @@ def test_our_own_reading_survives_any_text(text: str) -> None:
 # --- check_infotext
 
 
-def files(tmp_path: Path, said: dict[str, Any], *names: str) -> list[Path]:
+def files(tmp_path: Path, fields: dict[str, Any], *names: str) -> list[Path]:
     paths = []
     for name in names:
         path = tmp_path / name
-        path.write_bytes(embed(BARE[name], said, {"infotext"}))
+        path.write_bytes(embed(BARE[name], fields, {"infotext"}))
         paths.append(path)
     return paths
 
@@ -196,25 +196,25 @@ def test_a_comment_of_one_file_is_never_taken_for_that_of_the_next(tmp_path: Pat
     """sd-parsers remembers a comment by the id of its image, and ids come again."""
     records = [record(prompt=f"number {at}", seed=at) for at in range(40)]
     paths = []
-    for at, said in enumerate(records):
+    for at, fields in enumerate(records):
         paths.append(tmp_path / str(at))
-        paths[-1].write_bytes(embed(BARE[("jpeg", "png", "png", "webp", "png")[at % 5]], said, {"infotext"}))
+        paths[-1].write_bytes(embed(BARE[("jpeg", "png", "png", "webp", "png")[at % 5]], fields, {"infotext"}))
     check = check_infotext(paths, records)
     assert check.findings == []
     assert check.readers[SD_PARSERS] == 40
     read = checking._sd_parsers()
-    found = [read(embed(BARE["jpeg"], said, {"infotext"})) for said in records]
-    assert [one and one.prompt for one in found] == [said["inputs"]["prompt"] for said in records]
+    comments = [read(embed(BARE["jpeg"], fields, {"infotext"})) for fields in records]
+    assert [one and one.prompt for one in comments] == [fields["inputs"]["prompt"] for fields in records]
 
 
 @pytest.mark.parametrize(
     ("name", "prompt"), [("webp lossless alpha", "A heron"), ("jpeg progressive", "A heron"), ("jpeg", "Übung")]
 )
 def test_what_a_reader_can_read_from_nobody_is_told_apart(tmp_path: Path, name: str, prompt: str) -> None:
-    said = record(prompt=prompt, seed=1)
-    found = sd_prompt_reader(embed(BARE[name], said, {"infotext"}))
-    assert found.status.name != "READ_SUCCESS"
-    check = check_infotext(files(tmp_path, said, name), [said])
+    fields = record(prompt=prompt, seed=1)
+    parsed = sd_prompt_reader(embed(BARE[name], fields, {"infotext"}))
+    assert parsed.status.name != "READ_SUCCESS"
+    check = check_infotext(files(tmp_path, fields, name), [fields])
     assert (check.findings, check.out_of_reach) == ([], 1)
 
 
@@ -245,7 +245,7 @@ def test_a_reader_that_falls_over_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_the_comment_is_where_piexif_looks_and_in_utf_16() -> None:
-    found = piexif.load(embed(BARE["jpeg exif"], RECORD, {"infotext"}))
-    assert piexif.helper.UserComment.load(found["Exif"][piexif.ExifIFD.UserComment]) == of(RECORD).text()
-    assert found["Exif"][piexif.ExifIFD.DateTimeOriginal] == b"2026:11:22 03:00:00"
-    assert found["GPS"][piexif.GPSIFD.GPSLatitudeRef] == b"N"
+    exif = piexif.load(embed(BARE["jpeg exif"], RECORD, {"infotext"}))
+    assert piexif.helper.UserComment.load(exif["Exif"][piexif.ExifIFD.UserComment]) == of(RECORD).text()
+    assert exif["Exif"][piexif.ExifIFD.DateTimeOriginal] == b"2026:11:22 03:00:00"
+    assert exif["GPS"][piexif.GPSIFD.GPSLatitudeRef] == b"N"

@@ -19,11 +19,11 @@ xml_text = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_f
 
 def properties(packet: bytes) -> list[tuple[str, str]]:
     """Name and text of every property, in the order of the packet; attributes too."""
-    found = []
+    values = []
     for description in ET.fromstring(packet.rstrip(b"\0")).iter(f"{{{RDF}}}Description"):
-        found += [(name, value) for name, value in description.items() if not name.startswith(f"{{{RDF}}}")]
-        found += [(child.tag, "".join(child.itertext())) for child in description]
-    return found
+        values += [(name, value) for name, value in description.items() if not name.startswith(f"{{{RDF}}}")]
+        values += [(child.tag, "".join(child.itertext())) for child in description]
+    return values
 
 
 def packet_in(content: bytes) -> bytes:
@@ -36,14 +36,14 @@ def packet_in(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp", "webp animated"])
 def test_the_packet_says_what_the_picture_is_and_how_it_was_made(name: str) -> None:
-    prompt, told = "A heron over a lake", "A heron over a lake\nNegative prompt: text"
+    prompt, comment = "A heron over a lake", "A heron over a lake\nNegative prompt: text"
     assert properties(packet_in(embed(BARE[name], RECORD, {"xmp"}))) == [
         (f"{{{DC}}}description", prompt),
         (f"{{{XMP}}}CreatorTool", "batcher 0.1.0"),
         (f"{{{XMP}}}CreateDate", "2026-11-22T03:00:00.000Z"),
         (f"{{{OURS}}}job", RECORD["job"]),
         (f"{{{IPTC}}}DigitalSourceType", GENERATED),
-        (f"{{{IPTC}}}AIPromptInformation", told),
+        (f"{{{IPTC}}}AIPromptInformation", comment),
         (f"{{{IPTC}}}AISystemUsed", "google-deepmind/imagen-4/fast/text-to-image"),
         (f"{{{IPTC}}}AISystemVersionUsed", "4"),
     ]
@@ -51,16 +51,16 @@ def test_the_packet_says_what_the_picture_is_and_how_it_was_made(name: str) -> N
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp"])
 def test_iptc_is_the_fields_that_iptc_defines_and_no_others(name: str) -> None:
-    found = properties(packet_in(embed(BARE[name], RECORD, {"iptc"})))
-    local = [tag.removeprefix(f"{{{IPTC}}}") for tag, _ in found]
+    values = properties(packet_in(embed(BARE[name], RECORD, {"iptc"})))
+    local = [tag.removeprefix(f"{{{IPTC}}}") for tag, _ in values]
     assert local == ["DigitalSourceType", "AIPromptInformation", "AISystemUsed", "AISystemVersionUsed"]
     assert embed(BARE[name], RECORD, {"iptc", "xmp"}) == embed(BARE[name], RECORD, {"xmp"})
 
 
 def test_a_simulated_picture_is_not_called_one_that_a_model_made() -> None:
-    found = dict(properties(merged(None, RECORD | {"simulated": True}, whole=False)))
-    assert found[f"{{{IPTC}}}DigitalSourceType"] == GENERATED.replace("trainedA", "a")
-    assert found[f"{{{IPTC}}}AISystemUsed"] == f"batcher's simulator of {RECORD['model']}"
+    values = dict(properties(merged(None, RECORD | {"simulated": True}, whole=False)))
+    assert values[f"{{{IPTC}}}DigitalSourceType"] == GENERATED.replace("trainedA", "a")
+    assert values[f"{{{IPTC}}}AISystemUsed"] == f"batcher's simulator of {RECORD['model']}"
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_the_version_is_what_the_model_id_says(model: str, version: str) -> None
 @given(prompt=xml_text)
 @example("a\rb\r\nc")
 def test_any_prompt_is_read_back_from_the_packet(prompt: str) -> None:
-    found = dict(properties(merged(None, record(prompt=prompt), whole=True)))
-    assert found.get(f"{{{DC}}}description", "") == prompt
+    values = dict(properties(merged(None, record(prompt=prompt), whole=True)))
+    assert values.get(f"{{{DC}}}description", "") == prompt
 
 
 @given(prompt=st.text(), model=st.text())
@@ -98,9 +98,9 @@ def test_a_packet_that_is_there_keeps_its_every_byte_around_ours(name: str) -> N
     start, end = packet.index(b"<rdf:Description"), packet.index(b"</rdf:Description>\n") + 19
     assert packet[:start] + packet[end:] == FOREIGN_XMP
     assert b'rdf:about="uuid:1"' in packet[start:end]
-    found = properties(packet)
-    assert found[:2] == [("{http://ns.adobe.com/photoshop/1.0/}Credit", "Made by X"), (f"{{{DC}}}creator", "X")]
-    assert len(found) == 2 + 8
+    values = properties(packet)
+    assert values[:2] == [("{http://ns.adobe.com/photoshop/1.0/}Credit", "Made by X"), (f"{{{DC}}}creator", "X")]
+    assert len(values) == 2 + 8
 
 
 def test_what_is_said_already_is_neither_repeated_nor_overruled() -> None:
@@ -109,12 +109,12 @@ def test_what_is_said_already_is_neither_repeated_nor_overruled() -> None:
         b'<i:DigitalSourceType xmlns:i="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">theirs</i:DigitalSourceType>'
         b"<dc:creator>",
     ).replace(b" photoshop:Credit", b' xmlns:q="http://ns.adobe.com/xap/1.0/" q:CreatorTool="theirs" photoshop:Credit')
-    found = properties(merged(theirs, RECORD, whole=True))
-    names = [name for name, _ in found]
+    values = properties(merged(theirs, RECORD, whole=True))
+    names = [name for name, _ in values]
     assert len(names) == len(set(names))
-    assert dict(found)[f"{{{IPTC}}}DigitalSourceType"] == "theirs"
-    assert dict(found)[f"{{{XMP}}}CreatorTool"] == "theirs"
-    assert dict(found)[f"{{{IPTC}}}AISystemUsed"] == RECORD["model"]
+    assert dict(values)[f"{{{IPTC}}}DigitalSourceType"] == "theirs"
+    assert dict(values)[f"{{{XMP}}}CreatorTool"] == "theirs"
+    assert dict(values)[f"{{{IPTC}}}AISystemUsed"] == RECORD["model"]
 
 
 def test_a_packet_that_says_all_of_it_is_left_as_it_is() -> None:
