@@ -32,7 +32,7 @@ WATCH = 1.0  # seconds between two checks for changes by another process
 
 
 class Drain:
-    """The tasks of one run. context: its parts. waiter, fetcher: their steps, which share its state."""
+    """The tasks of one run. context: its parts. waiter, fetcher: the steps that poll and download."""
 
     def __init__(self, context: RunContext) -> None:
         self.context = context

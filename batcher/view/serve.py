@@ -30,8 +30,8 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class Address:
     """What to listen on.
 
-    host: name or address; beyond loopback the token is needed. port: None for PORT, or any other port if it is taken.
-    browser: whether to open a browser.
+    host: name or address; beyond loopback the page is open to everyone who has its whole address. port: None for PORT,
+    or any other port if it is taken. browser: whether to open a browser.
     """
 
     host: str = "127.0.0.1"
