@@ -60,7 +60,7 @@ def test_a_run_that_was_iterated_shows_its_sums_and_thumbnails(outputs: list[lis
     assert html(outputs[1]).count("<img") == 3
 
 
-def test_pictures_are_thumbnails_and_the_rest_is_counted(outputs: list[list[Any]]) -> None:
+def test_images_are_thumbnails_and_the_rest_is_counted(outputs: list[list[Any]]) -> None:
     assert html(outputs[2]).count("data:image/webp;base64,") == 24
     assert "... and 16 more" in html(outputs[2])
     assert html(outputs[3]).count("<img") == 1

@@ -75,7 +75,7 @@ def test_a_request_nobody_knows_is_not_found_at_either_endpoint() -> None:
 
 
 @pytest.mark.parametrize("unfinished", [None, 400, 404])
-def test_against_the_simulator_a_job_is_followed_to_its_picture(unfinished: int | None) -> None:
+def test_against_the_simulator_a_job_is_followed_to_its_image(unfinished: int | None) -> None:
     async def story() -> tuple[list[Any], dict[str, Any]]:
         profile = Profile(latency=Latency(kind="fixed", median=2.5), unfinished_result=unfinished)
         simulator = Simulator(profile)

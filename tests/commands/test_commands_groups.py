@@ -87,7 +87,7 @@ def test_jobs_that_a_killed_run_left_are_to_be_submitted_and_not_new(shell: Shel
     assert planned(shell, "--limit", "3")["groups"]["tall"]["jobs"] == 0
 
 
-def test_records_tell_the_group_and_pictures_are_in_its_folder(shell: Shell) -> None:
+def test_records_tell_the_group_and_images_are_in_its_folder(shell: Shell) -> None:
     made(shell, SWEEP)
     lines = (shell.folder / "runs/m/records.jsonl").read_text().splitlines()
     places = [(record["meta"]["group"], record["file"].split("/")[1]) for record in map(json.loads, lines)]

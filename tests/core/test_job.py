@@ -195,7 +195,7 @@ def test_no_time_is_none() -> None:
 
 
 @pytest.mark.parametrize(("wanted", "images"), [(4, 4), (1, 1), (0, 1), (-2, 1), ("4", 1), (None, 1), (2.5, 1)])
-def test_a_job_asks_for_one_picture_unless_it_says_a_whole_number(wanted: Any, images: int) -> None:
+def test_a_job_asks_for_one_image_unless_it_says_a_whole_number(wanted: Any, images: int) -> None:
     for name in COUNT_INPUTS:
         assert images_asked({name: wanted}) == images
     assert images_asked({}) == 1

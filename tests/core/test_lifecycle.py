@@ -117,7 +117,7 @@ def test_asking_again_for_what_was_paid_never_submits() -> None:
     assert State.SUBMITTING not in reachable(State.RUNNING, TO_PAY_AGAIN)
 
 
-def test_what_can_be_reopened_is_what_is_at_rest_without_a_picture() -> None:
+def test_what_can_be_reopened_is_what_is_terminal_without_an_image() -> None:
     assert {state for state, moves in MOVES.items() if E.REOPENED in moves} == TERMINAL - {State.DONE}
 
 

@@ -192,7 +192,7 @@ def test_an_id_of_300_bytes_keeps_its_beginning() -> None:
     assert len(name.encode()) <= 120
 
 
-def test_a_folder_never_has_the_name_of_a_picture() -> None:
+def test_a_folder_never_has_the_name_of_an_image() -> None:
     assert Template("{a}/{b}").render({"a": "x.png", "b": "y.png"}) == "x-png/y.png"
 
 

@@ -103,7 +103,7 @@ def test_the_growing_sweep_grows_as_it_says(change: str, grown: Path, capsys: py
     assert facts["cost_usd"] == pytest.approx(added * 0.02)
 
 
-def test_the_pictures_of_one_group_of_the_growing_sweep_can_be_exported(grown: Path) -> None:
+def test_the_images_of_one_group_of_the_growing_sweep_can_be_exported(grown: Path) -> None:
     words = ["--to", "imagefolder", "--where", 'meta.group == "wide"', "--progress", "none"]
     assert main(["export", str(grown / "run"), str(grown / "wide"), *words]) == 0
     assert len(list((grown / "wide").rglob("*.png"))) == 48

@@ -186,7 +186,7 @@ def test_links_that_die_and_hosts_that_fail_are_handled_as_on_one_machine(tmp_pa
     is_whole(tmp_path / "run", came, stats)
 
 
-def test_no_message_to_or_from_a_worker_holds_the_token_or_a_picture(tmp_path: Path) -> None:
+def test_no_message_to_or_from_a_worker_holds_the_token_or_an_image(tmp_path: Path) -> None:
     hiring = Hiring()
     came, stats, _ = with_workers(tmp_path, hiring, token="a-token-to-look-for")
     is_whole(tmp_path / "run", came, stats)

@@ -14,7 +14,7 @@ def texts(folder: Path) -> list[str]:
     return sorted(path.read_bytes().decode("utf-8") for path in folder.glob("*.txt"))
 
 
-def test_each_picture_has_one_line_beside_it_in_one_folder(exported: Any, tmp_path: Path) -> None:
+def test_each_image_has_one_line_beside_it_in_one_folder(exported: Any, tmp_path: Path) -> None:
     prompts = ["a heron", " two\nlines\r\n\tand a tab ", "三只猫\u2028x", "a \0\x1b[31m red kite"]
     exported(a_run(tmp_path / "run", [Asked(prompt=prompt, images=2) for prompt in prompts]), "captions")
     out = tmp_path / "out"

@@ -55,7 +55,7 @@ def signed(run: Path) -> Path:
 
 
 @pytest.mark.parametrize("to", FILES, ids=lambda to: to[0])
-def test_every_picture_of_an_export_says_what_made_it_and_the_run_stays_as_it_is(
+def test_every_image_of_an_export_says_what_made_it_and_the_run_stays_as_it_is(
     to: tuple[str, ...], exported: Any, run: Path, tmp_path: Path
 ) -> None:
     before = tree(run / "images")
@@ -86,7 +86,7 @@ def test_the_reader_of_the_export_sees_the_run_as_it_is_with_all_embedded(
     assert (facts["findings"], facts["seen"]) == ({}, 4)
 
 
-def test_a_picture_that_lost_its_infotext_is_a_finding(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
+def test_an_image_that_lost_its_infotext_is_a_finding(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
     exported(run, "captions", *EMBED)
     victim = min((tmp_path / "out").glob("*.png"))
     victim.write_bytes(strip(victim.read_bytes()))
@@ -95,7 +95,7 @@ def test_a_picture_that_lost_its_infotext_is_a_finding(exported: Any, checked: A
         assert victim.name.split(".")[0] in str(facts["findings"][kind]["examples"])
 
 
-def test_the_pictures_in_shards_have_it_too(exported: Any, tmp_path: Path) -> None:
+def test_the_images_in_shards_have_it_too(exported: Any, tmp_path: Path) -> None:
     exported(a_run(tmp_path / "run", seeds(["a heron"], 4)), "webdataset", *EMBED)
     with tarfile.open(tmp_path / "out/train/000000.tar") as tar:
         members = [tar.extractfile(name) for name in tar.getnames() if name.endswith(".png")]
@@ -103,7 +103,7 @@ def test_the_pictures_in_shards_have_it_too(exported: Any, tmp_path: Path) -> No
         assert len(members) == 4
 
 
-def test_a_converted_picture_has_it_as_well(exported: Any, run: Path, tmp_path: Path) -> None:
+def test_a_converted_image_has_it_as_well(exported: Any, run: Path, tmp_path: Path) -> None:
     exported(run, "captions", "--convert", "webp:80", *EMBED)
     made = pictures(tmp_path / "out")
     assert len(made) == 8
@@ -111,7 +111,7 @@ def test_a_converted_picture_has_it_as_well(exported: Any, run: Path, tmp_path: 
     assert {Image.open(io.BytesIO(content)).format for content in made.values()} == {"WEBP"}
 
 
-def test_a_signed_picture_is_linked_as_it_is_and_told_of(
+def test_a_signed_image_is_linked_as_it_is_and_told_of(
     batcher: Batcher, exported: Any, run: Path, tmp_path: Path
 ) -> None:
     path = signed(run)
@@ -205,7 +205,7 @@ def test_none_is_as_if_it_were_not_given(exported: Any, run: Path) -> None:
     assert exported(run, "captions", "--embed", "none")["unchanged"] == 16
 
 
-def test_a_picture_that_was_damaged_in_the_run_is_no_measure_for_its_export(
+def test_an_image_that_was_damaged_in_the_run_is_no_measure_for_its_export(
     exported: Any, checked: Any, run: Path
 ) -> None:
     damaged = next((run / "images").rglob("*.png"))

@@ -123,7 +123,7 @@ def test_a_file_in_the_way_is_left_alone(batcher: Batcher, exported: Any, run: P
     assert mine.read_bytes() == b"mine"
 
 
-def test_a_picture_that_was_made_anew_is_exported_anew(exported: Any, tmp_path: Path) -> None:
+def test_an_image_that_was_made_anew_is_exported_anew(exported: Any, tmp_path: Path) -> None:
     asked = [Asked(prompt="a"), Asked(prompt="b", fails=True)]
     run = a_run(tmp_path / "run", asked)
     words = ("--layout", "{prompt}")
@@ -155,7 +155,7 @@ def test_copies_where_links_can_not_be_made(
     assert not inodes & {path.stat().st_ino for path in (tmp_path / "copied").rglob("*.png")}
 
 
-def test_missing_and_damaged_pictures_are_left_out_and_told(batcher: Batcher, run: Path, tmp_path: Path) -> None:
+def test_missing_and_damaged_images_are_left_out_and_told(batcher: Batcher, run: Path, tmp_path: Path) -> None:
     (run / "images/0000/p0.png").unlink()
     (run / "images/0000/p1.png").write_bytes(b"short")
     came = batcher("export", run, tmp_path / "out", "--to", "imagefolder", "--json")
@@ -348,7 +348,7 @@ def test_what_ends_it_is_said_below_the_bar_and_the_bar_is_not_drawn_again(
 
 
 @pytest.mark.parametrize("to", ["imagefolder", "webdataset", "parquet"])
-def test_a_picture_that_can_not_be_decoded_any_more_is_left_out_of_what_is_converted(
+def test_an_image_that_can_not_be_decoded_any_more_is_left_out_of_what_is_converted(
     to: str, batcher: Batcher, run: Path, tmp_path: Path
 ) -> None:
     """Damaged at equal length: only who reads it sees that."""

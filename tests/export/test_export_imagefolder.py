@@ -40,7 +40,7 @@ def load(tmp_path: Path) -> Callable[..., Any]:
     return loaded
 
 
-def test_every_caption_column_and_picture_is_there_though_prompts_and_ids_hold_split_words(
+def test_every_caption_column_and_image_is_there_though_prompts_and_ids_hold_split_words(
     exported: Any, load: Callable[..., Any], tmp_path: Path
 ) -> None:
     asked = [
@@ -172,7 +172,7 @@ def test_jobs_of_several_images_and_other_files(exported: Any, load: Callable[..
     assert [(row["prompt"], row["output_index"]) for row in rows] == [("four", n) for n in range(4)] + [("三只猫", 0)]
 
 
-def test_pictures_are_links_and_the_card_tells_what_is_there(exported: Any, tmp_path: Path) -> None:
+def test_images_are_links_and_the_card_tells_what_is_there(exported: Any, tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", seeds(["a"], 2))
     report = exported(run, "imagefolder")
     assert (report["linked"], report["copied"]) == (2, 0)
@@ -184,7 +184,7 @@ def test_pictures_are_links_and_the_card_tells_what_is_there(exported: Any, tmp_
     assert "simulator" in card
 
 
-def test_converted_pictures_are_whole_and_made_once(exported: Any, load: Callable[..., Any], tmp_path: Path) -> None:
+def test_converted_images_are_whole_and_made_once(exported: Any, load: Callable[..., Any], tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", seeds(["a"], 3))
     exported(run, "imagefolder", "--convert", "webp:80")
     names = [name for name in tree(tmp_path / "out") if name.endswith(".webp")]
@@ -194,7 +194,7 @@ def test_converted_pictures_are_whole_and_made_once(exported: Any, load: Callabl
     assert picture(0) in {path.read_bytes() for path in run.rglob("*.png")}  # the run's own are as they were
 
 
-def test_a_converted_picture_that_a_power_cut_left_empty_is_made_again(exported: Any, tmp_path: Path) -> None:
+def test_a_converted_image_that_a_power_cut_left_empty_is_made_again(exported: Any, tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", seeds(["a"], 2))
     exported(run, "imagefolder", "--convert", "webp:80")
     first, *_ = sorted((tmp_path / "out").rglob("*.webp"))

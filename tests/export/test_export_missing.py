@@ -17,7 +17,7 @@ pytestmark = [  # the webdataset library leaves closing its files to the garbage
 ]
 
 
-def test_jobs_without_a_picture_are_counted_and_end_with_3(batcher: Batcher, tmp_path: Path) -> None:
+def test_jobs_without_an_image_are_counted_and_end_with_3(batcher: Batcher, tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", [*seeds(["a"], 3), Asked(prompt="b", fails=True), Asked(prompt="c", fails=True)])
     came = batcher("export", run, tmp_path / "out", "--to", "captions", "--progress", "none")
     assert came.code == 3
@@ -87,7 +87,7 @@ def test_verdicts_are_columns_of_every_export(
         assert '"tags":"[\\"sea\\",\\"sky\\"]"' in text
 
 
-def test_a_verdict_on_a_picture_that_was_made_anew_does_not_count(exported: Any, picked: Path) -> None:
+def test_a_verdict_on_an_image_that_was_made_anew_does_not_count(exported: Any, picked: Path) -> None:
     path = next((picked / "images").rglob("p0.png"))
     line = (picked / "picks.jsonl").read_text().replace('"stars": 4', '"stars": 5')
     (picked / "picks.jsonl").write_text(line.replace(line.split('"sha256": "')[1][:64], "f" * 64, 1))

@@ -64,7 +64,7 @@ def test_a_column_of_numbers_with_gaps_is_text(exported: Any, tmp_path: Path) ->
     assert sum("is text here" in note for note in report["notes"]) == 2
 
 
-def test_pictures_of_different_kinds_are_refused_unless_converted(
+def test_images_of_different_kinds_are_refused_unless_converted(
     batcher: Batcher, exported: Any, tmp_path: Path
 ) -> None:
     run = a_run(tmp_path / "run", [Asked(prompt="a"), Asked(prompt="b", kind="jpg")])
@@ -149,7 +149,7 @@ def table(exported: Any, tmp_path: Path) -> Callable[..., Path]:
     return made
 
 
-def test_datasets_reads_parquet_with_pictures_and_types(table: Callable[..., Path], tmp_path: Path) -> None:
+def test_datasets_reads_parquet_with_images_and_types(table: Callable[..., Path], tmp_path: Path) -> None:
     table()
     loaded = by_datasets("parquet", tmp_path / "out", tmp_path / "cache")["train"]
     assert str(loaded.features["image"]).startswith("Image")
@@ -178,7 +178,7 @@ def test_duckdb_reads_parquet(table: Callable[..., Path], tmp_path: Path) -> Non
     assert all(row[5].endswith((".png", ".jpg")) for row in rows)
 
 
-def test_pandas_reads_parquet_without_pictures(table: Callable[..., Path]) -> None:
+def test_pandas_reads_parquet_without_images(table: Callable[..., Path]) -> None:
     frame = import_module("pandas").read_parquet(table("--no-pictures"))
     assert list(frame["prompt"]) == ["a test", "三只猫", "c"]
     assert "image" not in frame.columns

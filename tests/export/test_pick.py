@@ -89,7 +89,7 @@ def test_the_best_of_each_group_by_a_score_from_a_file(pick: Callable[..., Any],
         assert scores[kept["file"]] == max(scores[one["file"]] for one in of_it)
 
 
-def test_rows_name_pictures_by_job_file_or_prompt_id_and_strangers_are_counted(
+def test_rows_name_images_by_job_file_or_prompt_id_and_strangers_are_counted(
     pick: Callable[..., Any], run: Path, tmp_path: Path
 ) -> None:
     one, other, *_ = records(run)
@@ -202,7 +202,7 @@ def test_more_with_a_keeper_everywhere_says_so(batcher: Batcher, pick: Callable[
     assert (came.code, "every group has a keeper" in came.err) == (64, True)
 
 
-def test_a_picture_that_was_made_anew_is_no_keeper(batcher: Batcher, pick: Callable[..., Any], run: Path) -> None:
+def test_an_image_that_was_made_anew_is_no_keeper(batcher: Batcher, pick: Callable[..., Any], run: Path) -> None:
     pick("--where", "seed == 3", "yes")
     verdicts = [verdict.as_json() | {"sha256": "0" * 64} for verdict in picks.read(run).verdicts.values()]
     (run / "picks.jsonl").write_text("".join(json.dumps(one) + "\n" for one in verdicts))

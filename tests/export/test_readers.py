@@ -40,7 +40,7 @@ def test_every_reader_sees_the_run_as_it_is(
     assert facts["seen"] == facts["expected"] == (9 if "--where" in words else 13)
 
 
-def test_a_table_without_pictures_is_checked_too(exported: Any, checked: Any, run: Path) -> None:
+def test_a_table_without_images_is_checked_too(exported: Any, checked: Any, run: Path) -> None:
     exported(run, "parquet", "--no-pictures")
     assert checked("parquet")["findings"] == {}
 
@@ -83,7 +83,7 @@ def test_rows_that_are_gone_or_there_twice_are_found(exported: Any, checked: Any
     assert findings(checked("imagefolder")) == {"twice": 1, "missing": 1}
 
 
-def test_a_changed_picture_and_a_missing_one_are_found(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
+def test_a_changed_image_and_a_missing_one_are_found(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
     exported(run, "imagefolder", "--copy")
     first, second = sorted((tmp_path / "out").rglob("*.png"))[:2]
     shutil.copy(second, first)

@@ -39,7 +39,7 @@ def files(place: Any) -> dict[str, int]:
     return dict(place.objects())
 
 
-def test_a_picture_and_its_sidecar_are_there_when_put_comes_back(place: Any, tmp_path: Path) -> None:
+def test_an_image_and_its_sidecar_are_there_when_put_comes_back(place: Any, tmp_path: Path) -> None:
     place.put("x/a", "png", b"picture", ONE)
     assert set(files(place)) == {"x/a.png", "x/a.json"}
     with storage.reader_of(tmp_path).reading("images/x/a.json") as sidecar:
@@ -113,7 +113,7 @@ def test_a_place_of_another_run_is_refused(place: Any, tmp_path: Path) -> None:
         storage.claim(tmp_path, f"file://{tmp_path}/elsewhere")
 
 
-def test_a_run_with_pictures_of_its_own_stays_with_them(tmp_path: Path) -> None:
+def test_a_run_with_images_of_its_own_stays_with_them(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(b"x")
     with pytest.raises(UsageError, match="own folder"):

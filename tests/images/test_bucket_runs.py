@@ -19,7 +19,7 @@ def run(tmp_path: Path, server: ObjectStore) -> Run:
     return Run(tmp_path, server)
 
 
-def test_every_command_finds_the_pictures(run: Run) -> None:
+def test_every_command_finds_the_images(run: Run) -> None:
     done = run.run()
     assert done.returncode == 0, done.stderr
     assert run.url in done.stdout
@@ -66,7 +66,7 @@ def test_an_emptied_bucket_is_filled_again_free(run: Run) -> None:
     assert json.loads((run.dir / "report.json").read_bytes())["submits"] == 6
 
 
-def test_a_picture_that_was_changed_is_kept_aside_and_fetched_again(run: Run) -> None:
+def test_an_image_that_was_changed_is_kept_aside_and_fetched_again(run: Run) -> None:
     assert run.run().returncode == 0
     name = min(run.pictures())
     obstore.put(run.store, name, b"not what it was")

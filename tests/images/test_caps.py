@@ -44,7 +44,7 @@ def test_an_announced_size_over_the_cap_is_refused_before_the_body_arrives(tmp_p
         fetch(tmp_path, promise, limits=Limits(read_timeout=5))
 
 
-def test_a_picture_announced_over_the_cap_for_pictures_is_refused_at_its_first_megabyte(tmp_path: Path) -> None:
+def test_an_image_announced_over_the_cap_for_images_is_refused_at_its_first_megabyte(tmp_path: Path) -> None:
     async def promise(writer: Any) -> None:
         writer.write(answer(picture() + bytes(IN_MEMORY), length=1 << 30))
         await writer.drain()
@@ -101,7 +101,7 @@ def test_a_damaged_or_foreign_compression_may_pass(tmp_path: Path, body: bytes, 
 
 @pytest.mark.parametrize("size", [(9_000, 9_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
 @pytest.mark.parametrize("check", ["decode", "structure", "none"])
-def test_a_small_file_that_claims_a_huge_picture_is_refused(
+def test_a_small_file_that_claims_a_huge_image_is_refused(
     tmp_path: Path, size: tuple[int, int], check: CheckDepth
 ) -> None:
     with pytest.raises(FileRefused) as caught:

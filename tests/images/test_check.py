@@ -34,7 +34,7 @@ def look(data: bytes, depth: CheckDepth = "decode", **options: Any) -> Facts:
 
 @every
 @pytest.mark.parametrize("depth", ["decode", "structure", "none"])
-def test_a_whole_picture_passes_with_its_size(name: str, depth: CheckDepth) -> None:
+def test_a_whole_image_passes_with_its_size(name: str, depth: CheckDepth) -> None:
     facts = look(WHOLE[name], depth)
     assert facts.size == (60, 40)
     assert facts.warning is None
@@ -42,7 +42,7 @@ def test_a_whole_picture_passes_with_its_size(name: str, depth: CheckDepth) -> N
 
 @every
 @deep
-def test_a_picture_cut_anywhere_is_found_out(name: str, depth: CheckDepth) -> None:
+def test_an_image_cut_anywhere_is_found_out(name: str, depth: CheckDepth) -> None:
     whole = WHOLE[name]
     for end in range(64, len(whole), 37):
         with pytest.raises(FileUnavailable):
@@ -87,7 +87,7 @@ def test_damage_that_only_a_decoder_sees_is_found_by_decoding() -> None:
     assert caught.value.cause.kind == "bad_picture"
 
 
-def test_bytes_after_the_end_of_a_picture_do_no_harm() -> None:
+def test_bytes_after_the_end_of_an_image_do_no_harm() -> None:
     for name in ("png", "jpeg", "webp", "gif"):
         assert look(WHOLE[name] + bytes(100)).size == (60, 40)
 
@@ -131,7 +131,7 @@ def test_a_film_is_kept_without_a_size_and_a_cut_one_is_not(depth: CheckDepth) -
         look(film[:-1], depth)
 
 
-def test_a_picture_over_the_cap_in_bytes_is_refused_and_a_film_of_that_size_is_not() -> None:
+def test_an_image_over_the_cap_in_bytes_is_refused_and_a_film_of_that_size_is_not() -> None:
     limits = Limits(max_image_bytes=1_000, max_bytes=10_000)
     with pytest.raises(FileRefused):
         examine(WHOLE["png"], depth="none", limits=limits)
@@ -161,7 +161,7 @@ def test_whatever_the_damage_it_ends_in_facts_or_in_a_file_error(
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_behind_the_head_of_a_picture_make_a_picture(data: bytes) -> None:
+def test_no_bytes_behind_the_head_of_an_image_make_an_image(data: bytes) -> None:
     for head in (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"\0\0\0\x10ftypavif"):
         with pytest.raises((FileUnavailable, FileRefused)):
             look(head + data)

@@ -23,7 +23,7 @@ from tests.support.file_host import answer, describe, fetch, file_host, files, h
 BIG = picture(800, 800)  # noise does not compress: over a megabyte
 
 
-def test_a_picture_lands_whole_with_its_sidecar_beside_it(tmp_path: Path) -> None:
+def test_an_image_lands_whole_with_its_sidecar_beside_it(tmp_path: Path) -> None:
     body = picture(48, 27)
     artifact = fetch(tmp_path, answer(body), wanted_ratio="16:9")
     assert files(tmp_path) == ["images/x/picture.json", "images/x/picture.png"]
@@ -167,7 +167,7 @@ def test_a_big_cut_body_leaves_no_temp_file(tmp_path: Path) -> None:
     ids=["empty", "html", "json", "xml", "text", "long"],
 )
 @pytest.mark.parametrize("check", ["decode", "none"])
-def test_a_page_in_place_of_a_picture_may_pass(tmp_path: Path, body: bytes, check: CheckDepth) -> None:
+def test_a_page_in_place_of_an_image_may_pass(tmp_path: Path, body: bytes, check: CheckDepth) -> None:
     with pytest.raises(FileUnavailable) as caught:
         fetch(tmp_path, answer(body, headers={"Content-Type": "image/png"}), check=check)
     assert caught.value.cause.kind == "not_a_picture"
@@ -280,7 +280,7 @@ def test_a_request_carries_no_token_no_cookie_and_the_path_as_received(
         (huge_png(16, 16), None, "all black"),
     ],
 )
-def test_an_odd_picture_is_kept_with_a_warning(
+def test_an_odd_image_is_kept_with_a_warning(
     tmp_path: Path, body: bytes, wanted: str | None, warning: str | None
 ) -> None:
     assert fetch(tmp_path, answer(body), wanted_ratio=wanted).warning == warning

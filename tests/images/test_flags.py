@@ -34,26 +34,26 @@ def words(*pictures: Candidate) -> list[set[Flag]]:
     return [flagged.get(one.place, set()) for one in pictures]
 
 
-def test_good_pictures_have_no_flags() -> None:
+def test_good_images_have_no_flags() -> None:
     asked = [{"prompt": prompt, "seed": seed, "aspect_ratio": "16:9"} for prompt in PROMPTS for seed in range(20)]
     every = [candidate(number, image_file(inputs), **inputs) for number, inputs in enumerate(asked)]
     assert flags(every) == {}
 
 
-def test_one_picture_for_two_seeds_says_that_the_seed_is_ignored() -> None:
+def test_one_image_for_two_seeds_says_that_the_seed_is_ignored() -> None:
     same = image_file({"prompt": "a kite", "seed": 1})
     one, other = candidate(1, same, prompt="a kite", seed=1), candidate(2, same, prompt="a kite", seed=2)
     assert words(one, other) == [{Flag.DUPLICATE, Flag.SEED_IGNORED}] * 2
 
 
-def test_nearly_equal_pictures_for_two_seeds_say_so_too() -> None:
+def test_nearly_equal_images_for_two_seeds_say_so_too() -> None:
     plain = image_file({"prompt": "a kite", "seed": 1})
     one = candidate(1, as_jpeg(plain, 95), prompt="a kite", seed=1)
     other = candidate(2, as_jpeg(plain, 80), prompt="a kite", seed=2)
     assert words(one, other) == [{Flag.NEAR, Flag.SEED_IGNORED}] * 2
 
 
-def test_one_picture_for_two_prompts_is_named_as_such() -> None:
+def test_one_image_for_two_prompts_is_named_as_such() -> None:
     same = image_file({"prompt": "a kite", "seed": 1})
     one, other = candidate(1, same, prompt="a kite", seed=1), candidate(2, same, prompt="a boat", seed=1)
     assert words(one, other) == [{Flag.DUPLICATE, Flag.SAME_FOR_PROMPTS}] * 2
@@ -65,7 +65,7 @@ def test_copies_of_one_request_that_are_equal_are_duplicates_and_blame_nothing()
     assert words(one, other) == [{Flag.DUPLICATE}] * 2
 
 
-def test_a_black_picture_is_blank_and_no_near_duplicate_of_another_blank_one() -> None:
+def test_a_black_image_is_blank_and_no_near_duplicate_of_another_blank_one() -> None:
     dark = candidate(1, black({"prompt": "a kite", "aspect_ratio": "16:9"}), prompt="a kite", seed=1)
     target = io.BytesIO()
     Image.new("RGB", (320, 180), (250, 250, 250)).save(target, "PNG")

@@ -131,7 +131,7 @@ PNG = picture(16, 16)
         "DATA:image/png;charset=x;base64," + base64.b64encode(PNG).decode().replace("+", "%2B"),
     ],
 )
-def test_a_picture_in_the_answer_itself_is_decoded_and_not_repeated_in_its_sidecar(tmp_path: Path, url: str) -> None:
+def test_an_image_in_the_answer_itself_is_decoded_and_not_repeated_in_its_sidecar(tmp_path: Path, url: str) -> None:
 
     async def main() -> None:
         async with Downloader(tmp_path, trust=Trust()) as loader:

@@ -124,7 +124,7 @@ def test_prompts_of_such_a_model_are_files_in_yaml_too(inputs: Inputs) -> None:
     assert [sidecar["meta"]["image_url_file"] for sidecar in inputs.sidecars()] == ["cat.png", "dog.png", "owl.png"]
 
 
-def test_a_sweep_over_files_names_its_pictures_after_them(inputs: Inputs) -> None:
+def test_a_sweep_over_files_names_its_images_after_them(inputs: Inputs) -> None:
     yaml = "prompts: [a]\nmatrix: {image: [{file: cat.png}, {file: dog.png}]}\n"
     inputs.write("m.yaml", yaml)
     done = inputs.run("m.yaml")
@@ -187,7 +187,7 @@ def test_a_file_that_is_gone_after_its_upload_is_no_loss(inputs: Inputs) -> None
         ("large.png", b"\x89PNG\r\n\x1a\n" + bytes(30_000_001), "30 MB"),  # the schema says 30 MB
     ],
 )
-def test_a_file_that_is_no_picture_for_it_is_said_with_its_place_and_nothing_is_paid(
+def test_a_file_that_is_no_image_for_it_is_said_with_its_place_and_nothing_is_paid(
     inputs: Inputs, name: str, content: bytes | None, word: str
 ) -> None:
     if content is not None:

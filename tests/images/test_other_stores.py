@@ -11,9 +11,7 @@ from PIL import Image
 
 
 @pytest.mark.parametrize("kind", ["gs", "az"])
-def test_pictures_inputs_and_exports_go_to_each_store(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_images_inputs_and_exports_go_to_each_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     environment = {**os.environ, **request.getfixturevalue(kind)}
     place = f"{kind}://tests/{tmp_path.name}".lower().replace("_", "-")
 

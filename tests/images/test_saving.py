@@ -61,7 +61,7 @@ def test_a_group_is_forced_whole_before_anything_in_it_is_renamed(
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_what_the_disk_refuses_of_one_picture_takes_no_other_with_it(
+def test_what_the_disk_refuses_of_one_image_takes_no_other_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     shelf = Shelf(tmp_path)
@@ -153,7 +153,7 @@ def test_a_group_that_takes_long_gets_help_from_other_threads(monkeypatch: pytes
     asyncio.run(main())
 
 
-def test_a_picture_never_waits_for_the_watch_over_another_group(tmp_path: Path) -> None:
+def test_an_image_never_waits_for_the_watch_over_another_group(tmp_path: Path) -> None:
     """That one is a second away, and may not stand in for a look that is due sooner."""
 
     async def main() -> float:

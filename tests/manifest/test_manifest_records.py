@@ -47,7 +47,7 @@ def test_the_records_of_a_run_make_the_same_jobs_again(tmp_path: Path) -> None:
         assert [getattr(job, name) for job in again] == [getattr(job, name) for job in before]
 
 
-def test_a_request_that_made_several_pictures_is_one_job(tmp_path: Path) -> None:
+def test_a_request_that_made_several_images_is_one_job(tmp_path: Path) -> None:
     all_jobs = jobs(write(tmp_path, MANIFEST))
     lines = [record(job, index) for job in all_jobs for index in (0, 1)]
     manifest = checked(write(tmp_path, "".join(lines), "records.jsonl"))

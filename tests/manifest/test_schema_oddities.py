@@ -58,5 +58,5 @@ def test_a_person_overrules_one_input() -> None:
 
 
 @pytest.mark.parametrize("name", ["num_images", "number_of_images", "max_images", "n"])
-def test_the_default_number_of_pictures_counts_under_every_name(name: str) -> None:
+def test_the_default_number_of_images_counts_under_every_name(name: str) -> None:
     assert schema(**{name: {"type": "integer", "default": 4}}).default_images == 4

@@ -142,7 +142,7 @@ def test_everything_else_goes_through_apprise() -> None:
     assert one.where == "json://..."
 
 
-def test_a_service_that_takes_pictures_gets_a_contact_sheet_without_words(tmp_path: Path) -> None:
+def test_a_service_that_takes_images_gets_a_contact_sheet_without_words(tmp_path: Path) -> None:
     pytest.importorskip("apprise", reason="the extra `notify` is not installed")
     names = [tmp_path / f"{number}.png" for number in range(7)]
     for number, name in enumerate(names):

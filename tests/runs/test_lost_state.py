@@ -168,7 +168,7 @@ def test_doubt_of_an_earlier_run_outlives_the_state_file(tmp_path: Path) -> None
     assert stats["charges_per_input"]["max"] == 1
 
 
-def test_a_picture_that_is_not_whole_is_collected_again_and_one_with_a_changed_sidecar_is_in_doubt(
+def test_an_image_that_is_not_whole_is_collected_again_and_one_with_a_changed_sidecar_is_in_doubt(
     tmp_path: Path,
 ) -> None:
     path, folder = tmp_path / "manifest.txt", tmp_path / "run"

@@ -242,7 +242,7 @@ def test_python_opens_several_runs_as_one(tmp_path: Path) -> None:
         batcher.open([])
 
 
-def test_a_link_or_a_name_that_leads_out_of_a_run_is_no_picture_of_the_whole(tmp_path: Path) -> None:
+def test_a_link_or_a_name_that_leads_out_of_a_run_is_no_image_of_the_whole(tmp_path: Path) -> None:
     copy = tmp_path / "runs" / "copy"
     shutil.copytree(SHARDS[0], copy)
     secret = tmp_path / "secret.png"

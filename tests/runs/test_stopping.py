@@ -278,7 +278,7 @@ def test_max_failures_starts_nothing_new(tmp_path: Path) -> None:
     assert stats["submits_accepted"] < 40
 
 
-def test_quick_rejections_between_slow_pictures_are_no_row(tmp_path: Path) -> None:
+def test_quick_rejections_between_slow_images_are_no_row(tmp_path: Path) -> None:
     slow, some = Latency(kind="uniform", low=4.0, high=5.0), Fault(where="submit", kind="422", probability=0.2)
     came, stats = finished(
         tmp_path, lambda: Simulator(steady(latency=slow, faults=(some,))), 160, rate=50.0, in_flight=160

@@ -122,7 +122,7 @@ def test_a_text_chunk_that_unpacks_to_hundreds_of_megabytes_costs_one_file_and_l
     assert {outcome["kind"] for outcome in fetched(tmp_path, *bombs)} <= {"saved", "bad_picture"}
 
 
-def test_the_largest_picture_that_is_let_through_stays_within_the_memory_we_promise(tmp_path: Path) -> None:
+def test_the_largest_image_that_is_let_through_stays_within_the_memory_we_promise(tmp_path: Path) -> None:
     held = io.BytesIO()
     one_colour = Image.new("RGBA", (8_000, 8_000), (9, 9, 9, 255))  # so that all of it is looked at
     one_colour.save(held, "PNG", compress_level=1)

@@ -139,7 +139,7 @@ def test_a_file_can_break_off(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["empty", "html_200", "short", "corrupt", "bomb"])
-def test_a_file_can_be_no_picture_at_all(kind: str) -> None:
+def test_a_file_can_be_no_image_at_all(kind: str) -> None:
     status, body, headers, whole = fetched(kind)
     assert (status, int(headers["Content-Length"])) == (200, len(body))
     assert body != whole
@@ -148,7 +148,7 @@ def test_a_file_can_be_no_picture_at_all(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["wrong_ratio", "black", "placeholder"])
-def test_a_file_can_be_the_wrong_picture(kind: str) -> None:
+def test_a_file_can_be_the_wrong_image(kind: str) -> None:
     _, body, _, whole = fetched(kind)
     assert body != whole
     image = Image.open(io.BytesIO(body))

@@ -18,7 +18,7 @@ def decoded(data: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize("ratio", RATIOS)
-def test_a_picture_has_exactly_the_ratio_asked_for(ratio: str) -> None:
+def test_an_image_has_exactly_the_ratio_asked_for(ratio: str) -> None:
     image = decoded(images.image_file({"prompt": "a heron", "aspect_ratio": ratio}))
     wide, high = (int(part) for part in ratio.split(":"))
     assert image.width * high == image.height * wide
@@ -31,7 +31,7 @@ def test_a_ratio_that_is_none_gives_a_square(ratio: object) -> None:
     assert image.width == image.height
 
 
-def test_every_prompt_seed_ratio_and_index_gives_another_picture() -> None:
+def test_every_prompt_seed_ratio_and_index_gives_another_image() -> None:
     made = {
         decoded(images.image_file({"prompt": prompt, "seed": seed, "aspect_ratio": ratio}, index))
         .convert("RGB")
@@ -59,7 +59,7 @@ def test_a_prompt_of_a_lone_surrogate_and_one_of_100_kilobytes_can_be_drawn() ->
     decoded(images.image_file({"prompt": "long " * 20_000}))
 
 
-def test_a_picture_says_simulated_in_its_pixels_and_in_its_text() -> None:
+def test_an_image_says_simulated_in_its_pixels_and_in_its_text() -> None:
     image = decoded(images.image_file({"prompt": "a heron", "seed": 1}))
     assert image.info["Comment"].startswith("SIMULATED")
     strip = image.convert("L").crop((6, image.height - 45, 80, image.height - 31))
@@ -70,7 +70,7 @@ def test_a_picture_says_simulated_in_its_pixels_and_in_its_text() -> None:
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize("size", [12_000, 65_000, 70_001, 300_000, 1_000_003])
-def test_a_padded_file_has_the_size_asked_for_and_decodes_to_the_same_picture(form: str, size: int) -> None:
+def test_a_padded_file_has_the_size_asked_for_and_decodes_to_the_same_image(form: str, size: int) -> None:
     bare = images.image_file({"prompt": "a heron"}, form=form)
     padded = images.image_file({"prompt": "a heron"}, form=form, size=size)
     assert len(padded) == size

@@ -58,7 +58,7 @@ async def like_the_nodes(base: str, session: aiohttp.ClientSession, prompt: str)
         return result["status"], await answer.read()
 
 
-def test_a_client_like_the_official_cli_gets_its_picture() -> None:
+def test_a_client_like_the_official_cli_gets_its_image() -> None:
     async def story() -> None:
         async with service(latency=9, queue=4) as client:
             status, picture = await like_the_cli(client.address.base_url, client.session, "a heron")
@@ -69,7 +69,7 @@ def test_a_client_like_the_official_cli_gets_its_picture() -> None:
     run(story())
 
 
-def test_a_client_like_the_official_nodes_gets_its_picture() -> None:
+def test_a_client_like_the_official_nodes_gets_its_image() -> None:
     async def story() -> None:
         async with service(latency=9, success_word="completed", output_shape="images") as client:
             status, picture = await like_the_nodes(client.address.base_url, client.session, "a heron")

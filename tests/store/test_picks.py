@@ -10,7 +10,7 @@ from batcher.store.picks import PICKS, Verdict
 JOB = "0123456789abcdef0123456789abcdef"
 
 
-def test_the_last_line_of_a_picture_counts_and_undo_is_a_line(tmp_path: Path) -> None:
+def test_the_last_line_of_an_image_counts_and_undo_is_a_line(tmp_path: Path) -> None:
     picks.append(tmp_path, [Verdict(job=JOB, pick="yes", stars=4, tags=("sea",))])
     picks.append(tmp_path, [Verdict(job=JOB, output_index=1, pick="no")])
     picks.append(tmp_path, [Verdict(job=JOB, pick="no")])
@@ -57,7 +57,7 @@ def test_half_a_line_at_the_end_is_passed_over_and_the_next_verdict_stands_on_a_
     assert len(picks.read(tmp_path)) == 2
 
 
-def test_a_verdict_on_a_picture_that_was_made_anew_is_stale(tmp_path: Path) -> None:
+def test_a_verdict_on_an_image_that_was_made_anew_is_stale(tmp_path: Path) -> None:
     picks.append(tmp_path, [Verdict(job=JOB, pick="yes", sha256="a" * 64)])
     read = picks.read(tmp_path)
     assert read.of(JOB, 0, "a" * 64) is not None

@@ -122,7 +122,7 @@ def test_a_job_that_left_the_manifest_comes_back_as_it_was(tmp_path: Path) -> No
         assert reading.by_state(book.state.connection) == {State.DONE: 1}
 
 
-def test_a_picture_equal_to_one_of_another_request_is_odd(tmp_path: Path) -> None:
+def test_an_image_equal_to_one_of_another_request_is_odd(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
         book.done(a_job(1), content="placeholder")
         _, warnings = book.do(
@@ -134,7 +134,7 @@ def test_a_picture_equal_to_one_of_another_request_is_odd(tmp_path: Path) -> Non
         assert reading.images(book.state.connection) == (2, 2 * 812_345, 1)
 
 
-def test_equal_pictures_of_equal_requests_are_what_one_expects(tmp_path: Path) -> None:
+def test_equal_images_of_equal_requests_are_what_one_expects(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
         book.done(a_job(1), content="the same")
         _, warnings = book.do(

@@ -243,7 +243,7 @@ def test_swapped_files_are_put_right_without_asking_the_service(run: Run) -> Non
     assert not run.aside()
 
 
-def test_an_edited_picture_is_kept_in_lost_and_found(run: Run) -> None:
+def test_an_edited_image_is_kept_in_lost_and_found(run: Run) -> None:
     path = run.images()[3]
     edited_picture = file_bytes({"prompt": "retouched by hand for an hour"})
     path.write_bytes(edited_picture)
@@ -251,7 +251,7 @@ def test_an_edited_picture_is_kept_in_lost_and_found(run: Run) -> None:
     assert edited_picture in [kept.read_bytes() for kept in run.aside()]
 
 
-def test_a_picture_put_in_the_place_of_another_that_is_put_back_is_kept(run: Run) -> None:
+def test_an_image_put_in_the_place_of_another_that_is_put_back_is_kept(run: Run) -> None:
     path = run.images()[9]
     path.rename(path.with_name("moved.png"))
     own = file_bytes({"prompt": "painted by hand"})

@@ -335,7 +335,7 @@ def delivered(tmp_path: Path, fault: Fault, capture: pytest.CaptureFixture[str],
 @pytest.mark.parametrize(
     ("fault", "kind"), [("placeholder", "duplicate"), ("black", "one_colour"), ("wrong_ratio", "wrong_ratio")]
 )
-def test_a_picture_that_was_delivered_so_is_found_and_left_where_it_is(
+def test_an_image_that_was_delivered_so_is_found_and_left_where_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str, kind: str
 ) -> None:
     run = delivered(tmp_path, Fault(where="file", kind=fault, probability=0.5), capsys)
@@ -352,7 +352,7 @@ def test_a_picture_that_was_delivered_so_is_found_and_left_where_it_is(
     assert {path: path.read_bytes() for path in run.images()} == before
 
 
-def test_structure_alone_does_not_see_a_black_picture_but_sees_its_bytes(run: Run) -> None:
+def test_structure_alone_does_not_see_a_black_image_but_sees_its_bytes(run: Run) -> None:
     flip(run.images()[3], 700)
     assert kinds(run.verify("--check", "structure")) == {"changed"}
 

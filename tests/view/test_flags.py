@@ -52,7 +52,7 @@ def test_a_flag_that_there_is_not_is_an_error_with_the_nearest_one() -> None:
     assert Where('"flag:blank" in prompt and flag:blank').names == {"prompt", "flag"}
 
 
-def test_a_picture_is_measured_once(varied: Path) -> None:
+def test_an_image_is_measured_once(varied: Path) -> None:
     with closing(connect_to_read(varied)) as connection:
         assert len(flag_all(varied, connection, 0).left) == 8  # nobody looked
         flag_all(varied, connection)
@@ -65,7 +65,7 @@ def test_a_picture_is_measured_once(varied: Path) -> None:
     assert len(Measures(varied).by_sha256) == 8
 
 
-def test_a_picture_that_is_gone_or_damaged_stays_unmeasured_and_stops_nothing(varied: Path) -> None:
+def test_an_image_that_is_gone_or_damaged_stays_unmeasured_and_stops_nothing(varied: Path) -> None:
     first, second = (varied / f"images/16x9-{colour}.png" for colour in ("395b64", "a5c9ca"))
     first.unlink()
     second.write_bytes(b"\x89PNG\r\n\x1a\nno more")

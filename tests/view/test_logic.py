@@ -81,7 +81,7 @@ const ratios = Array.from({ length: 3000 }, () => [16 / 9, 1, 3 / 4, 0.25, 4][Ma
 
 
 @pytest.mark.parametrize("width", [300, 390, 1100, 2400])
-def test_rows_fill_the_width_and_keep_the_order_and_the_shape_of_each_picture(js: Js, width: int) -> None:
+def test_rows_fill_the_width_and_keep_the_order_and_the_shape_of_each_image(js: Js, width: int) -> None:
     rows = js(
         RATIOS
         + """
@@ -140,14 +140,14 @@ def test_what_is_on_the_screen_is_found_by_halving_as_by_looking_at_each(js: Js)
     assert wrong == []
 
 
-def test_down_goes_to_the_nearest_picture_and_stays_where_there_is_no_row(js: Js) -> None:
+def test_down_goes_to_the_nearest_image_and_stays_where_there_is_no_row(js: Js) -> None:
     result = js("""
         const plan = layout.justified(7, () => 1, 300, 100, 0);  // rows of three, the last one alone
         return [[1, 1, 150], [2, 1, 10], [0, -1, 50], [6, 1, 50]].map((from) => layout.neighbour(plan, ...from));""")
     assert result == [4, 3, 0, 6]
 
 
-def test_this_one_and_not_the_others_leaves_out_what_has_no_picture(js: Js) -> None:
+def test_this_one_and_not_the_others_leaves_out_what_has_no_image(js: Js) -> None:
     result = js(
         """
         take("dfdp" + "dddd");

@@ -324,7 +324,7 @@ def test_who_can_not_see_it_is_told_what_there_is(page: Any, run: Path) -> None:
     assert page.evaluate("[...document.querySelectorAll('[role=listbox] > *')].every(one => one.role === 'option')")
 
 
-def test_tab_reaches_views_search_lists_and_one_picture_and_enter_opens_it(page: Any) -> None:
+def test_tab_reaches_views_search_lists_and_one_image_and_enter_opens_it(page: Any) -> None:
     press(page, "Home")
     names = []
     for _ in range(25):
@@ -408,7 +408,7 @@ def with_a_thumbnail(served: Served, run: Path) -> list[str]:
     return keys
 
 
-def test_pictures_that_go_or_break_under_the_page_are_tiles_that_say_so(tab: Any, served: Served, run: Path) -> None:
+def test_images_that_go_or_break_under_the_page_are_tiles_that_say_so(tab: Any, served: Served, run: Path) -> None:
     first, second = with_a_thumbnail(served, run)
     (run / "images/16x9-395b64.png").unlink()
     (run / "images/16x9-a5c9ca.png").write_bytes(b"short")
@@ -482,7 +482,7 @@ def test_a_state_file_that_goes_and_comes_back_is_said_and_taken_up_again(page: 
     assert current(page) == before
 
 
-def test_a_page_whose_server_ends_says_so_and_calls_no_picture_damaged(tab: Any, run: Path) -> None:
+def test_a_page_whose_server_ends_says_so_and_calls_no_image_damaged(tab: Any, run: Path) -> None:
     with page_server(run) as server:
         tab.goto(server.url)
         tab.wait_for_selector(".tile.loaded")

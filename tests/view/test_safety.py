@@ -82,7 +82,7 @@ def test_another_page_changes_nothing_and_reads_nothing(served: Served, run: Pat
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_picture_or_data_put_into_another_page_is_refused(served: Served, site: str) -> None:
+def test_an_image_or_data_put_into_another_page_is_refused(served: Served, site: str) -> None:
     assert ask(served, "/runs/night/index", **page_headers(served, Sec_Fetch_Site=site)).status == 403
     assert ask(served, "/", Sec_Fetch_Site=site).status == 200  # a link to the page may be followed
 

@@ -214,7 +214,7 @@ def test_a_folder_of_runs_shows_all_of_them(tmp_path: Path) -> None:
         assert ask(server, "/runs/three/index", **page_headers(server)).status == 404
 
 
-def test_thumbnails_are_kept_by_content_and_pictures_may_be_kept_for_ever(served: Served, run: Path) -> None:
+def test_thumbnails_are_kept_by_content_and_images_may_be_kept_for_ever(served: Served, run: Path) -> None:
     key = keys(run)[0]
     sha = RunReader(run).shas([(key, 0)])[key, 0]
     answer = ask(served, f"{N}/thumb/{key}/0?{sha[:8]}", **page_headers(served))
@@ -227,7 +227,7 @@ def test_thumbnails_are_kept_by_content_and_pictures_may_be_kept_for_ever(served
     assert whole.body == (run / "images/16x9-395b64.png").read_bytes()
 
 
-def test_a_picture_that_is_gone_or_damaged_is_said_with_the_way_out(served: Served, run: Path) -> None:
+def test_an_image_that_is_gone_or_damaged_is_said_with_the_way_out(served: Served, run: Path) -> None:
     first, second, third = keys(run)[0:3]
     (run / "images/16x9-395b64.png").unlink()
     (run / "images/16x9-a5c9ca.png").write_bytes(b"short")

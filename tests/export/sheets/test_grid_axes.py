@@ -34,7 +34,7 @@ def test_other_inputs_take_the_sides_by_how_many_values_they_have() -> None:
     assert choose(seen(*jobs), None, None, ()) == Plan("guidance", "steps", ("prompt",))
 
 
-def test_one_axis_alone_lets_the_pictures_flow() -> None:
+def test_one_axis_alone_lets_the_images_flow() -> None:
     jobs = [{"prompt": prompt, "seed": seed} for prompt in "ab" for seed in range(9)]
     assert choose(seen(*jobs), None, None, ()) == Plan(None, "seed", ("prompt",))
     assert choose(seen(*jobs), "seed", None, ()) == Plan(None, "seed", ("prompt",))

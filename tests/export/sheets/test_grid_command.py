@@ -92,7 +92,7 @@ def test_where_draws_only_those_jobs(shell: Shell) -> None:
     assert (report["jobs"], report["warnings"]) == (6, [])
 
 
-def test_where_knows_of_meta_and_of_jobs_without_a_picture(shell: Shell) -> None:
+def test_where_knows_of_meta_and_of_jobs_without_an_image(shell: Shell) -> None:
     with shell.run_directory() as book:
         book.failed(a_job(1))
         book.failed(a_job(2))

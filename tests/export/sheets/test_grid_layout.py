@@ -89,7 +89,7 @@ def test_bands_cover_everything_once_in_order_and_keep_the_limit(sizes: list[int
 
 
 @given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(32, 2048))
-def test_a_picture_keeps_its_shape_to_the_pixel(width: int, height: int, side: int) -> None:
+def test_an_image_keeps_its_shape_to_the_pixel(width: int, height: int, side: int) -> None:
     wide, high = fitted(Tile("a", width, height), side)
     factor = min(1, side / max(width, height))
     assert abs(wide - max(1, width * factor)) <= 0.5
@@ -97,7 +97,7 @@ def test_a_picture_keeps_its_shape_to_the_pixel(width: int, height: int, side: i
 
 
 @given(st.integers(1, 500), st.integers(32, 512))
-def test_pictures_of_a_sheet_have_one_size_however_many_stand_in_a_cell(count: int, size: int) -> None:
+def test_images_of_a_sheet_have_one_size_however_many_stand_in_a_cell(count: int, size: int) -> None:
     side = side_of(count, size)
     many, one = cell_of([tile(1, 2)] * count, side, size), cell_of([tile(1, 2)], side, size)
     assert {max(spot.width, spot.height) for spot in many.spots} == {one.spots[0].width} == {min(side, 1024)}

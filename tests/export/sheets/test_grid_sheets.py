@@ -28,7 +28,7 @@ def by_inputs(run_dir: Path, placed: dict[str, Box]) -> dict[tuple[str, int], Bo
     return {(inputs[file]["aspect_ratio"], inputs[file]["seed"]): box for file, box in placed.items()}
 
 
-def test_each_picture_stands_in_its_row_and_column_and_nowhere_else(
+def test_each_image_stands_in_its_row_and_column_and_nowhere_else(
     swept: tuple[Path, dict[str, Colour]], tmp_path: Path
 ) -> None:
     run_dir, colours = swept
@@ -51,7 +51,7 @@ def test_each_picture_stands_in_its_row_and_column_and_nowhere_else(
     assert seen == set(colours)
 
 
-def test_pictures_keep_their_shape_and_their_longest_side_is_the_size(
+def test_images_keep_their_shape_and_their_longest_side_is_the_size(
     swept: tuple[Path, dict[str, Colour]], tmp_path: Path
 ) -> None:
     run_dir, colours = swept
@@ -64,7 +64,7 @@ def test_pictures_keep_their_shape_and_their_longest_side_is_the_size(
     }
 
 
-def test_a_picture_is_never_made_larger(swept: tuple[Path, dict[str, Colour]], tmp_path: Path) -> None:
+def test_an_image_is_never_made_larger(swept: tuple[Path, dict[str, Colour]], tmp_path: Path) -> None:
     run_dir, colours = swept
     drawn(run_dir, size=1000, out=tmp_path, limit=1)
     assert by_inputs(run_dir, boxes(next(tmp_path.glob("00001-*")), colours))["1:1", 3].size == (240, 240)
@@ -117,7 +117,7 @@ def test_a_filter_chooses_the_jobs(swept: tuple[Path, dict[str, Colour]], tmp_pa
         drawn(run_dir, where="seed > 100", out=tmp_path)
 
 
-def test_all_pictures_of_a_cell_are_shown(tmp_path: Path) -> None:
+def test_all_images_of_a_cell_are_shown(tmp_path: Path) -> None:
     run_dir = made(
         tmp_path, "model: google/nano-banana-2/text-to-image\nprompts: [{prompt: a heron, num_images: 3}, a kite]\n"
     )
@@ -137,7 +137,7 @@ def test_prompts_along_a_side_make_one_sheet(swept: tuple[Path, dict[str, Colour
     assert any("aspect_ratio varies too" in warning for warning in done.warnings)
 
 
-def test_a_job_that_has_no_picture_is_marked_in_its_place(tmp_path: Path) -> None:
+def test_a_job_that_has_no_image_is_marked_in_its_place(tmp_path: Path) -> None:
     faults = (Fault(where="submit", kind="422", count=2), Fault(where="submit", kind="drop_after", count=1, skip=4))
     run_dir = a_run(tmp_path, profile=steady(faults=faults))
     colours = paint(run_dir)
@@ -156,7 +156,7 @@ def test_a_job_that_has_no_picture_is_marked_in_its_place(tmp_path: Path) -> Non
     assert marked["in doubt"] == 1
 
 
-def test_every_state_without_a_picture_has_its_word(tmp_path: Path) -> None:
+def test_every_state_without_an_image_has_its_word(tmp_path: Path) -> None:
     with a_book(tmp_path / "run") as book:
         for number, state in enumerate(state for state in State if state is not State.DONE):
             book.at(state, a_job(number, prompt="a heron"))
@@ -183,7 +183,7 @@ def test_a_job_that_left_the_manifest_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a picture", None])
-def test_a_picture_that_cannot_be_read_is_marked_and_the_rest_is_drawn(tmp_path: Path, damage: bytes | None) -> None:
+def test_an_image_that_cannot_be_read_is_marked_and_the_rest_is_drawn(tmp_path: Path, damage: bytes | None) -> None:
     run_dir = a_run(tmp_path, "prompts: [a heron]\nmatrix: {seed: 1..4}\n")
     colours = paint(run_dir)
     victim = run_dir / min(colours)
@@ -204,7 +204,7 @@ def test_a_cut_jpeg_is_marked_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "L", "LA", "I;16", "CMYK", "1"])
-def test_pictures_of_every_mode_are_shown(tmp_path: Path, mode: str) -> None:
+def test_images_of_every_mode_are_shown(tmp_path: Path, mode: str) -> None:
     run_dir = a_run(tmp_path, "prompts: [a heron]\nmatrix: {seed: 1..2}\n")
     first = run_dir / records(run_dir)[0]["file"]
     grey = Image.new("L", (320, 180), 90)
@@ -228,7 +228,7 @@ def test_what_is_transparent_stands_on_white(tmp_path: Path) -> None:
         assert image.tobytes().count(b"\xff\xff\xff" * 256) == 144
 
 
-def test_a_picture_turned_by_its_camera_data_is_drawn_upright(tmp_path: Path) -> None:
+def test_an_image_turned_by_its_camera_data_is_drawn_upright(tmp_path: Path) -> None:
     run_dir = a_run(tmp_path, "prompts: [a heron]\n")
     picture = Image.new("RGB", (320, 180), (0, 0, 255))
     picture.paste((255, 0, 0), (0, 0, 320, 90))
@@ -292,7 +292,7 @@ def test_a_sweep_that_the_manifest_cuts_short_has_a_dash_where_nothing_was_asked
     assert not done.gaps
 
 
-def test_prompts_with_one_picture_each_share_a_sheet_and_equal_ids_have_names_of_their_own(tmp_path: Path) -> None:
+def test_prompts_with_one_image_each_share_a_sheet_and_equal_ids_have_names_of_their_own(tmp_path: Path) -> None:
     manifest = """\
 defaults: {repeat: 2}
 prompts:

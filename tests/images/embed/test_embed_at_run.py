@@ -69,7 +69,7 @@ def test_what_lies_on_the_disk_has_it_embedded_and_the_sidecar_speaks_of_that_fi
 
 
 @pytest.mark.parametrize("wanted", [(), ("infotext",)])
-def test_a_picture_with_a_manifest_is_kept_as_it_came_and_the_sidecar_says_so(
+def test_an_image_with_a_manifest_is_kept_as_it_came_and_the_sidecar_says_so(
     tmp_path: Path, wanted: tuple[str, ...]
 ) -> None:
     artifact, card = arrived(tmp_path, SIGNED, *wanted)
@@ -109,7 +109,7 @@ def test_a_file_that_would_take_too_much_memory_is_kept_as_it_came(
     assert artifact.warning == f"nothing was embedded: it takes {len(BIG):,} bytes"
 
 
-def test_a_picture_that_can_not_be_written_leaves_nothing_behind(
+def test_an_image_that_can_not_be_written_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -163,7 +163,7 @@ def test_the_same_command_again_does_nothing(run: Run) -> None:
     assert {image: image.read_bytes() for image in run.images()} == before
 
 
-def test_a_picture_that_repair_fetches_again_is_the_same_to_the_byte(run: Run) -> None:
+def test_an_image_that_repair_fetches_again_is_the_same_to_the_byte(run: Run) -> None:
     image = run.images()[3]
     before = image.read_bytes()
     image.write_bytes(before[:-9])

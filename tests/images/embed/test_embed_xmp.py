@@ -35,7 +35,7 @@ def packet_in(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp", "webp animated"])
-def test_the_packet_says_what_the_picture_is_and_how_it_was_made(name: str) -> None:
+def test_the_packet_says_what_the_image_is_and_how_it_was_made(name: str) -> None:
     prompt, comment = "A heron over a lake", "A heron over a lake\nNegative prompt: text"
     assert properties(packet_in(embed(BARE[name], RECORD, {"xmp"}))) == [
         (f"{{{DC}}}description", prompt),
@@ -57,7 +57,7 @@ def test_iptc_is_the_fields_that_iptc_defines_and_no_others(name: str) -> None:
     assert embed(BARE[name], RECORD, {"iptc", "xmp"}) == embed(BARE[name], RECORD, {"xmp"})
 
 
-def test_a_simulated_picture_is_not_called_one_that_a_model_made() -> None:
+def test_a_simulated_image_is_not_called_one_that_a_model_made() -> None:
     values = dict(properties(merged(None, RECORD | {"simulated": True}, whole=False)))
     assert values[f"{{{IPTC}}}DigitalSourceType"] == GENERATED.replace("trainedA", "a")
     assert values[f"{{{IPTC}}}AISystemUsed"] == f"batcher's simulator of {RECORD['model']}"
