@@ -14,7 +14,7 @@ from batcher.store.files.whole import write_whole
 
 MARK = ".batcher-export"
 FORMAT = "batcher-export/1"
-_OF_THE_RUN = ("images", "pruned", "lost+found")  # folders of a run directory that hold its images
+_OF_THE_RUN = ("images", "lost+found")  # folders of a run directory that hold its images
 _FACTS = {"target": str, "run": str, "options": dict, "pictures": dict}
 _OPTIONS = frozenset(field.name for field in fields(Options))
 

@@ -87,7 +87,7 @@ def test_a_folder_that_is_somebody_elses_is_refused_untouched(batcher: Batcher, 
     assert batcher("export", run, run, "--to", "captions").code == 64
     (tmp_path / "link").symlink_to(run / "images")
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
-    own = (run / "images/new", run / "pruned", run / "lost+found/x", tmp_path / "link/new", run / "../run/images/new")
+    own = (run / "images/new", run / "lost+found/x", tmp_path / "link/new", run / "../run/images/new")
     for folder in (*own, tmp_path / "nowhere"):
         assert batcher("export", run, folder, "--to", "captions").code == 64
         assert not folder.exists()

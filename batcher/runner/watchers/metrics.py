@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.job import Counts, State
@@ -20,6 +21,9 @@ from batcher.manifest.extras import install_command
 from batcher.runner import report
 from batcher.store import RunFacts, connect_to_read, read_facts, reading
 from batcher.store.facts import Live
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 EVERY = 5.0  # seconds between two files
 _LAST_WAIT = 5.0  # seconds for a file that is being written
@@ -90,13 +94,13 @@ def text(connection: sqlite3.Connection, *, going: bool) -> bytes:
     return bytes(prometheus.generate_latest(_registry(prometheus, connection, going=going)))
 
 
-def _registry(prometheus: Any, connection: sqlite3.Connection, *, going: bool) -> Any:
-    registry = prometheus.CollectorRegistry(auto_describe=False)
+def _registry(prometheus: ModuleType, connection: sqlite3.Connection, *, going: bool) -> "CollectorRegistry":
+    registry: CollectorRegistry = prometheus.CollectorRegistry(auto_describe=False)
     registry.register(Collector(connection, going=going))
     return registry
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import prometheus_client  # noqa: PLC0415  an extra
     except ImportError:
