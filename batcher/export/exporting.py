@@ -64,9 +64,9 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
     if order.to == "manifest":
         return export_manifest(order, replace=replace)
     began = time.monotonic()
-    mark = earlier_export(order.folder, runs_of(order.run))
+    marker = earlier_export(order.folder, runs_of(order.run))
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
-        difference = _difference(order, mark) if mark is not None else ""
+        difference = _difference(order, marker) if marker is not None else ""
         if difference and not replace:
             raise UsageError(
                 f"{order.folder} is an export {difference}",
@@ -79,25 +79,25 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
         _require_images(order, target, exporting.removed(connection))
         target.settle()
         # Files made with other options may be there, also if an earlier replacement was interrupted.
-        is_anew = bool(difference or (mark or {}).get("anew"))
+        is_anew = bool(difference or (marker or {}).get("anew"))
         with opened(order.folder, copy=order.copy, anew=is_anew) as folder:
-            target.facts["digests"] = dict((mark or {}).get("digests", {}))
-            folder.claim(_mark(order, target))
+            target.facts["digests"] = dict((marker or {}).get("digests", {}))
+            folder.claim(_marker(order, target))
             with closing(Meter(sum(target.images.values()), progress)) as meter:
                 target.write(folder, meter.show)
-            folder.finish(_mark(order, target))
+            folder.finish(_marker(order, target))
         return _report(order, target, folder, began, exporting.removed(connection))
 
 
-def _difference(order: Order, mark: dict[str, Any]) -> str:
+def _difference(order: Order, marker: dict[str, Any]) -> str:
     """How the export in the folder differs from the order, as the end of a sentence; "" if it does not.
 
     It does not differ if runs were added to it, or were moved.
     """
-    before = str(mark.get("run", "")).split(os.pathsep)
+    before = str(marker.get("run", "")).split(os.pathsep)
     if not set(before) <= set(_runs(order)) and any(Path(run).exists() for run in before):
         return f"of another run, {', '.join(before)}"
-    was, now = mark.get("options", {}), dict(order.identity)
+    was, now = marker.get("options", {}), dict(order.identity)
     changed = [
         f"--{name.replace('_', '-')} was {_shown(was.get(name))} and is {_shown(now.get(name))}"
         for name in {**was, **now}
@@ -137,7 +137,7 @@ def without_image(by_state: Mapping[Any, int], jobs: int) -> str:
     return f"{count:,} of {show_count(jobs, 'job')} {'has' if count == 1 else 'have'} no image ({states})"
 
 
-def _mark(order: Order, target: Target) -> dict[str, Any]:
+def _marker(order: Order, target: Target) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "batcher": __version__,

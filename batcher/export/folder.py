@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from batcher.core.batched import batched
 from batcher.core.errors import BusyError, UsageError
-from batcher.export.marker_file import MARK, write_mark
+from batcher.export.marker_file import MARKER, write_marker
 from batcher.store import locked
 from batcher.store.files.disk import disk
 from batcher.store.files.inside import is_plain, leads_inside
@@ -39,7 +39,7 @@ class Folder:
         self.path = path
         self._anew = anew
         self._root = os.path.realpath(path)
-        self._list = path / MARK / "files"
+        self._list = path / MARKER / "files"
         self._folders: set[str] = set()
         self.old = Names(_lines(self._list))
         self._now = Names()  # names of this export; unused if the list was empty, as then all names are
@@ -50,14 +50,14 @@ class Folder:
     def __repr__(self) -> str:
         return f"Folder({str(self.path)!r}, done={dict(self.done)})"
 
-    def claim(self, mark: Mapping[str, Any]) -> None:
+    def claim(self, marker: Mapping[str, Any]) -> None:
         """Write the marker file, which says that the export is incomplete."""
-        self._mark = {**mark, "complete": False, **({"anew": True} if self._anew else {})}
-        write_mark(self.path, self._mark, durable=False)
+        self._marker = {**marker, "complete": False, **({"anew": True} if self._anew else {})}
+        write_marker(self.path, self._marker, durable=False)
 
     def remember(self, **facts: Any) -> None:
-        """Add facts to the mark of an export that is not complete."""
-        self.claim({**self._mark, **facts})
+        """Add facts to the marker of an export that is not complete."""
+        self.claim({**self._marker, **facts})
 
     def place(self, things: Iterable[Made]) -> Iterator[int]:
         """Make these files; gives the number made so far, from time to time. Raises DiskError, UsageError.
@@ -122,15 +122,15 @@ class Folder:
         self.note([name])
         self.done["same"] += 1
 
-    def finish(self, mark: Mapping[str, Any]) -> None:
-        """Remove files of earlier exports that are not part of this one, then write the mark of a complete export."""
+    def finish(self, marker: Mapping[str, Any]) -> None:
+        """Remove files of earlier exports that are not part of this one, then write the marker of a complete export."""
         stale = [name for name in _lines(self._list) if name not in self._now] if len(self.old) else []
         for name in stale:
             self._remove(name)
         if stale:
             kept = (f"{name}\n" for name in _lines(self._list) if name in self._now)
             write_whole(self._list, kept)
-        write_mark(self.path, {**mark, "complete": True})
+        write_marker(self.path, {**marker, "complete": True})
 
     def _located(self, name: str) -> str:
         """The path for a file; its folder is made. Raises UsageError if a link leads out of the export."""
@@ -164,9 +164,9 @@ def opened(path: Path, *, copy: bool, anew: bool = False) -> Iterator[Folder]:
     Raises BusyError if another process has it, and DiskError.
     """
     with disk(str(path)):
-        (path / MARK).mkdir(parents=True, exist_ok=True)
+        (path / MARKER).mkdir(parents=True, exist_ok=True)
     try:
-        with locked(path / MARK):
+        with locked(path / MARKER):
             yield Folder(path, copy=copy, anew=anew)
     except BusyError:
         raise BusyError(f"another batcher is exporting to {path}", hint="Wait for it, or stop it.") from None

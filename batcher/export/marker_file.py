@@ -1,4 +1,4 @@
-"""The mark of an export folder: a file with the options of the export, and whether it is complete."""
+"""The marker file of an export folder: a file with the options of the export, and whether it is complete."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from batcher.export.request import Options
 from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole
 
-MARK = ".batcher-export"
+MARKER = ".batcher-export"
 FORMAT = "batcher-export/1"
 _OF_THE_RUN = ("images", "lost+found")  # folders of a run directory that hold its images
 _FACTS = {"target": str, "run": str, "options": dict, "pictures": dict}
@@ -20,7 +20,7 @@ _OPTIONS = frozenset(field.name for field in fields(Options))
 
 
 def earlier_export(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
-    """The mark of the export at ``folder``; None if there is none and one can be made there. Changes nothing.
+    """The marker of the export at ``folder``; None if there is none and one can be made there. Changes nothing.
 
     runs: run directories, inside which an export must not be. Raises UsageError if no export can be made there.
     """
@@ -38,10 +38,10 @@ def earlier_export(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
             return None
         if not folder.is_dir():
             raise UsageError(f"{folder} is a file, not a folder", hint="Nothing was touched. Choose another folder.")
-        if (folder / MARK / "export.json").is_file():
-            return read_mark(folder)
+        if (folder / MARKER / "export.json").is_file():
+            return read_marker(folder)
         for item in folder.iterdir():
-            if item.name != MARK:
+            if item.name != MARKER:
                 raise UsageError(
                     f"{folder} is not empty and is not an export made by batcher: it holds {item.name!r}",
                     hint="Nothing was touched. Choose a new or empty folder.",
@@ -49,31 +49,31 @@ def earlier_export(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
     return None
 
 
-def read_mark(folder: Path) -> dict[str, Any]:
-    """The mark of an export. Raises UsageError if there is none, or it can't be read."""
-    path = folder / MARK / "export.json"
+def read_marker(folder: Path) -> dict[str, Any]:
+    """The marker of an export. Raises UsageError if there is none, or it can't be read."""
+    path = folder / MARKER / "export.json"
     try:
-        mark = json.loads(path.read_bytes())
+        marker = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(
-            f"{folder} is not an export made by batcher: it has no {MARK}", hint="`batcher export` makes one."
+            f"{folder} is not an export made by batcher: it has no {MARKER}", hint="`batcher export` makes one."
         ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export again.") from None
-    if not isinstance(mark, dict) or mark.get("format") != FORMAT or not _is_ours(mark):
+    if not isinstance(marker, dict) or marker.get("format") != FORMAT or not _is_ours(marker):
         raise UsageError(f"{path} was changed, or is of another version of batcher", hint="Export to another folder.")
-    return mark
+    return marker
 
 
-def _is_ours(mark: Mapping[str, Any]) -> bool:
-    if not all(isinstance(mark.get(name), kind) for name, kind in _FACTS.items()):
+def _is_ours(marker: Mapping[str, Any]) -> bool:
+    if not all(isinstance(marker.get(name), kind) for name, kind in _FACTS.items()):
         return False
-    options: Mapping[str, Any] = mark["options"]
-    return mark["target"] == options.get("to") and mark["target"] in TARGETS and options.keys() <= _OPTIONS
+    options: Mapping[str, Any] = marker["options"]
+    return marker["target"] == options.get("to") and marker["target"] in TARGETS and options.keys() <= _OPTIONS
 
 
-def write_mark(folder: Path, mark: Mapping[str, Any], *, durable: bool = True) -> None:
-    """Write the mark. durable: whether to force it to the disk, which only the mark of a complete export needs."""
-    path = folder / MARK / "export.json"
-    text = json.dumps(mark, indent=2, ensure_ascii=False) + "\n"
+def write_marker(folder: Path, marker: Mapping[str, Any], *, durable: bool = True) -> None:
+    """Write the marker file. durable: whether to force it to the disk, which only that of a complete export needs."""
+    path = folder / MARKER / "export.json"
+    text = json.dumps(marker, indent=2, ensure_ascii=False) + "\n"
     write_whole(path, [text], durable=durable)

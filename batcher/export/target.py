@@ -32,7 +32,7 @@ class Target(ABC):
 
     order: the export. selection: its images.
     columns, images, extensions, models, bytes: what was seen; ``images`` counts by split.
-    notes: sentences for the user, about the reader of the files. facts: fields of the mark beside the options.
+    notes: sentences for the user, about the reader of the files. facts: fields of the marker beside the options.
     has_columns: whether the reader uses columns. way_out: how to make file names unique, for an error message.
     embedder: writes metadata into images; None without ``--embed``.
     """

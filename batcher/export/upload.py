@@ -1,7 +1,7 @@
 """Exports to a bucket: the export is made in a folder of the run directory, then new and changed files are uploaded.
 
 The folder is an ordinary export, so a second export to the same URL writes only what is new. ``sent.json`` beside its
-mark lists what was uploaded. Objects that were not uploaded from this folder are never replaced or deleted.
+marker lists what was uploaded. Objects that were not uploaded from this folder are never replaced or deleted.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.export.marker_file import MARK
+from batcher.export.marker_file import MARKER
 from batcher.images import storage
 from batcher.store.files.whole import write_whole
 
@@ -52,7 +52,7 @@ def send(folder: Path, url: str) -> dict[str, int]:
     Gives the number of objects ``uploaded``, ``unchanged`` and ``deleted``. Raises UsageError if there are objects that
     this folder did not upload, and DiskError.
     """
-    list_file = folder / MARK / "sent.json"
+    list_file = folder / MARKER / "sent.json"
     sent, owner = _read(list_file)
     bucket = storage.bucket(folder, url)
     there = dict(bucket.objects())
@@ -82,7 +82,7 @@ def send(folder: Path, url: str) -> dict[str, int]:
 
 def _names(folder: Path) -> Iterator[str]:
     for above, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name != MARK)
+        folders[:] = sorted(name for name in folders if name != MARKER)
         for name in sorted(files):
             if not name.endswith(".part"):
                 yield Path(above, name).relative_to(folder).as_posix()

@@ -1,8 +1,8 @@
 """The kind of a file, by its first bytes; if they do not say, by what the host announced.
 
-The media type and the extension in the URL decide only about formats without a mark of their own (text, JSON, formats
-inside a ZIP). Every file was paid for, so ``classify`` always gives a kind, except for a web page or an error message
-in place of a file, which may pass.
+The media type and the extension in the URL decide only about formats without a signature of their own (text, JSON,
+formats inside a ZIP). Every file was paid for, so ``classify`` always gives a kind, except for a web page or an error
+message in place of a file, which may pass.
 """
 
 import re
@@ -157,7 +157,7 @@ _NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def identify(data: Buffer) -> Kind | None:
-    """The kind by the mark in the first bytes of ``data``; None without a mark."""
+    """The kind by the signature in the first bytes of ``data``; None without one."""
     head = bytes(data[:64])
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
@@ -190,10 +190,10 @@ def _of_sound(head: bytes) -> Kind | None:
 
 
 def classify(data: Buffer, announced: Announced = NOTHING) -> Kind | None:
-    """The kind of a file that begins with ``data``; UNKNOWN for binary data without a mark.
+    """The kind of a file that begins with ``data``; UNKNOWN for binary data without a signature.
 
-    None for a few bytes without a mark, and for text that was not announced: a page or an error message in place of the
-    file.
+    None for a few bytes without a signature, and for text that was not announced: a page or an error message in place
+    of the file.
     """
     kind = identify(data)
     if kind is ZIP:

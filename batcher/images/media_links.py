@@ -79,14 +79,14 @@ class MediaLinks:
         objects, key = self._object(content)
         stat = objects.stat(key)
         if stat is not None and (content.version in {None, stat.version}) and stat.size == content.bytes:
-            self._mark(place)
+            self._note_seen(place)
             return replace(content, place=place)
         if content.version is not None:  # an object of the user, which was changed or deleted
             if self._place is None:
                 raise Unusable(f"{place} has changed since it was read")
             return self.prepare(replace(content, place=None, version=None), sources, progress)
         self._upload(objects, key, content, sorted(sources, key=lambda one: "://" in one.source))
-        self._mark(place)
+        self._note_seen(place)
         progress()
         return replace(content, place=place)
 
@@ -120,7 +120,7 @@ class MediaLinks:
         """The URL of the place or the bucket that its object is in."""
         return self._object(content)[0].url
 
-    def _mark(self, place: str) -> None:
+    def _note_seen(self, place: str) -> None:
         if len(self._seen) >= _MOST_SEEN:
             self._seen.clear()
         self._seen[place] = time.monotonic()

@@ -103,8 +103,8 @@ class Objects:
         with self.refusals(key):
             try:
                 answer = obstore.get(self.store, key)
-                marks = {name: answer.meta[name] for name in ("e_tag", "version")}
-                return bytes(answer.bytes()), {name: mark for name, mark in marks.items() if mark is not None}
+                conditions = {name: answer.meta[name] for name in ("e_tag", "version")}
+                return bytes(answer.bytes()), {name: value for name, value in conditions.items() if value is not None}
             except Absent:
                 return None
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from batcher.simulator.answers import HTML, Answer
 from batcher.simulator.faults import Fault
 
-MARK = {"X-Batcher-Simulator": "1"}
+HEADER = {"X-Batcher-Simulator": "1"}
 _PIECE = b" " * 65536
 _PAGES = {"html_200": HTML.format("Just a moment..."), "empty_200": "", "empty": ""}
 
@@ -18,7 +18,7 @@ _PAGES = {"html_200": HTML.format("Just a moment..."), "empty_200": "", "empty":
 def reply(answer: Answer) -> web.Response:
     """An answer as aiohttp sends it, with the mark of the simulator."""
     body, kind = encoded(answer)
-    return web.Response(status=answer.status, body=body, content_type=kind, headers={**MARK, **answer.headers})
+    return web.Response(status=answer.status, body=body, content_type=kind, headers={**HEADER, **answer.headers})
 
 
 def encoded(answer: Answer) -> tuple[bytes, str]:
@@ -30,7 +30,7 @@ def encoded(answer: Answer) -> tuple[bytes, str]:
 
 def raw(body: bytes, *, kind: str) -> web.Response:
     """kind: media type."""
-    return web.Response(body=body, content_type=kind, headers=MARK)
+    return web.Response(body=body, content_type=kind, headers=HEADER)
 
 
 def drop(request: web.BaseRequest) -> web.StreamResponse:
@@ -48,7 +48,7 @@ async def stream(
     kind: media type. length: Content-Length, None for none; if the pieces are shorter, the connection is closed.
     pause: seconds before each piece.
     """
-    response = web.StreamResponse(headers={**MARK, "Content-Type": kind})
+    response = web.StreamResponse(headers={**HEADER, "Content-Type": kind})
     response.content_length = length
     await response.prepare(request)
     left = length

@@ -99,10 +99,9 @@ def is_empty(connection: sqlite3.Connection) -> bool:
 
 def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
     """Whether any job, of the manifest or not, is in one of these states."""
-    marks = ", ".join("?" * len(states))
-    return (
-        connection.execute(f"SELECT 1 FROM jobs WHERE state IN ({marks}) LIMIT 1", tuple(states)).fetchone() is not None
-    )
+    placeholders = ", ".join("?" * len(states))
+    rows = connection.execute(f"SELECT 1 FROM jobs WHERE state IN ({placeholders}) LIMIT 1", tuple(states))
+    return rows.fetchone() is not None
 
 
 def counts(connection: sqlite3.Connection, total: int | None = None, limit: int | None = None) -> Counts:

@@ -31,7 +31,7 @@ from batcher.view.run_reader import RunReader
 from batcher.view.server import PAGE
 from batcher.view.thumbs import place
 
-MARK = ".batcher-page"  # marks a folder that was written here, and may be overwritten
+MARKER = ".batcher-page"  # marks a folder that was written here, and may be overwritten
 ORDER = ("dom", "keys", "layout", "model", "net", "where", "wall", "loupe", "overview", "panel", "app")
 _IMPORT = re.compile(r'^import (.*?) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
@@ -40,7 +40,7 @@ _EXPORTED = re.compile(r"^export (?:async )?(?:function|const) (\$|\w+)", re.MUL
 
 def export(run_dir: Path, folder: Path) -> str:
     """Write the page of a run to a folder; gives a summary for the user. Raises UsageError, DiskError."""
-    if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (folder / MARKER).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty and is not a page made by batcher", hint="Choose a new folder.")
     with closing(RunReader(run_dir)) as reader:
         try:
@@ -51,7 +51,7 @@ def export(run_dir: Path, folder: Path) -> str:
 
 def _written(reader: RunReader, folder: Path) -> str:
     (folder / "thumbs").mkdir(parents=True, exist_ok=True)
-    write_whole(folder / MARK, [""])
+    write_whole(folder / MARKER, [""])
     index = reader.load()
     safe = reader_of(reader.run_dir)
     rows = [row for row in viewing.rows(reader.connection) if row.sha256]

@@ -18,7 +18,7 @@ from batcher.core.one_line import one_line
 from batcher.export.captions import Captions
 from batcher.export.exporting import KINDS
 from batcher.export.imagefolder import ImageFolder
-from batcher.export.marker_file import read_mark
+from batcher.export.marker_file import read_marker
 from batcher.export.matching import Sample
 from batcher.export.request import SPLITS_OF_DATASETS, Options, ordered
 from batcher.export.selection import Selection
@@ -121,20 +121,20 @@ class Findings:
 def check(folder: Path, reader: str) -> dict[str, Any]:
     """Raises UsageError when there is nothing to check, or nothing to check with. Changes nothing."""
     began = time.monotonic()
-    mark = read_mark(folder)
-    assert mark["target"] == reader
-    run = Path(mark["run"])
+    marker = read_marker(folder)
+    assert marker["target"] == reader
+    run = Path(marker["run"])
     findings = Findings()
-    if not mark.get("complete"):
+    if not marker.get("complete"):
         findings.add("unfinished", "the export was interrupted; the same export command goes on with it")
-    order = ordered(run, folder, Options(**mark["options"]))
+    order = ordered(run, folder, Options(**marker["options"]))
     with closing(connect_to_read(run)) as connection, exporting.snapshot(connection):
         target = KINDS[reader](order, Selection(order, connection))
         for sample in target.selection.first_look():
             target.see(sample)
         target.settle()
         comparison = Comparison(Expected(target), findings)
-        lines = comparison.read(folder, mark)
+        lines = comparison.read(folder, marker)
         comparison.close()
     return {
         "export": str(folder),
@@ -165,10 +165,10 @@ class Comparison:
         self._different: dict[Key, Seen] = {}
         self._failed = False
 
-    def read(self, folder: Path, mark: Mapping[str, Any]) -> list[str]:
+    def read(self, folder: Path, marker: Mapping[str, Any]) -> list[str]:
         """Every sample that the reader gives; returns what it says of the whole."""
         try:
-            with READERS[mark["target"]](folder, mark) as (lines, samples):
+            with READERS[marker["target"]](folder, marker) as (lines, samples):
                 for seen in samples:
                     self.seen[seen.split] += 1
                     self._judge(seen)

@@ -9,7 +9,7 @@ from typing import Any
 
 from batcher.export.embed_metadata import MetadataEmbedder
 from batcher.export.exporting import KINDS
-from batcher.export.marker_file import read_mark
+from batcher.export.marker_file import read_marker
 from batcher.export.request import Options, Order, ordered
 from batcher.export.selection import Selection
 from batcher.export.target import FileTarget
@@ -23,14 +23,14 @@ Pair = tuple[Path, Mapping[str, Any]]
 def check(folder: Path) -> dict[str, Any]:
     """The report of ``checking.check``. folder: an export of files, or a run directory. Raises UsageError."""
     began = time.monotonic()
-    order, mark = _of_run(folder) if has_state(folder) else _of_export(folder)
+    order, marker = _of_run(folder) if has_state(folder) else _of_export(folder)
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
         selection = Selection(order, connection)
         total = sum(1 for _ in selection.first_look())
         assert total
-        files, records = tee(_pairs(order, selection, mark))
+        files, records = tee(_pairs(order, selection, marker))
         result = check_infotext((file for file, _ in files), (record for _, record in records))
-    return _report(folder, order, mark, result, selection, time.monotonic() - began)
+    return _report(folder, order, marker, result, selection, time.monotonic() - began)
 
 
 def _of_run(folder: Path) -> tuple[Order, None]:
@@ -38,13 +38,13 @@ def _of_run(folder: Path) -> tuple[Order, None]:
 
 
 def _of_export(folder: Path) -> tuple[Order, Mapping[str, Any]]:
-    mark = read_mark(folder)
-    return ordered(Path(mark["run"]), folder, Options(**mark["options"])), mark
+    marker = read_marker(folder)
+    return ordered(Path(marker["run"]), folder, Options(**marker["options"])), marker
 
 
-def _pairs(order: Order, selection: Selection, mark: Mapping[str, Any] | None) -> Iterator[Pair]:
+def _pairs(order: Order, selection: Selection, marker: Mapping[str, Any] | None) -> Iterator[Pair]:
     embedder = MetadataEmbedder(order.run, order.words, simulated=selection.simulated)
-    target = None if mark is None else KINDS[mark["target"]](order, selection)
+    target = None if marker is None else KINDS[marker["target"]](order, selection)
     assert target is None or isinstance(target, FileTarget)
     for sample in selection.again():
         file = Path(selection.path(sample.image)) if target is None else order.folder / target.name(sample)
@@ -52,11 +52,11 @@ def _pairs(order: Order, selection: Selection, mark: Mapping[str, Any] | None) -
 
 
 def _report(
-    folder: Path, order: Order, mark: Mapping[str, Any] | None, result: InfotextCheck, selection: Selection,
+    folder: Path, order: Order, marker: Mapping[str, Any] | None, result: InfotextCheck, selection: Selection,
     seconds: float,
 ) -> dict[str, Any]:  # fmt: skip
     findings: dict[str, Any] = {}
-    if mark is not None and not mark.get("complete"):
+    if marker is not None and not marker.get("complete"):
         examples = ["the export was interrupted; the same export command goes on with it"]
         findings["unfinished"] = {"count": 1, "examples": examples}
     if result.wrong:

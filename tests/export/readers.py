@@ -34,9 +34,9 @@ def library(name: str) -> Any:
 
 
 @contextmanager
-def imagefolder(folder: Path, mark: Mapping[str, Any]) -> Iterator[Look]:
+def imagefolder(folder: Path, marker: Mapping[str, Any]) -> Iterator[Look]:
     """``datasets.load_dataset("imagefolder", data_dir=folder)``"""
-    del mark
+    del marker
     with _datasets() as (datasets, cache):
         splits = datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=cache)
         samples = (
@@ -48,11 +48,11 @@ def imagefolder(folder: Path, mark: Mapping[str, Any]) -> Iterator[Look]:
 
 
 @contextmanager
-def parquet(folder: Path, mark: Mapping[str, Any]) -> Iterator[Look]:
+def parquet(folder: Path, marker: Mapping[str, Any]) -> Iterator[Look]:
     """``datasets.load_dataset("parquet", data_dir=folder)``, streamed, so that no picture is copied."""
     with _datasets() as (datasets, _):
         splits = datasets.load_dataset("parquet", data_dir=str(folder), streaming=True)
-        pictures = not mark["options"].get("no_pictures")
+        pictures = not marker["options"].get("no_pictures")
 
         def samples() -> Iterator[Seen]:
             for split, table in splits.items():
@@ -64,9 +64,9 @@ def parquet(folder: Path, mark: Mapping[str, Any]) -> Iterator[Look]:
 
 
 @contextmanager
-def webdataset(folder: Path, mark: Mapping[str, Any]) -> Iterator[Look]:
+def webdataset(folder: Path, marker: Mapping[str, Any]) -> Iterator[Look]:
     """``webdataset.WebDataset`` for the samples; ``datasets`` too, where it is there: it has stricter rules."""
-    del mark
+    del marker
     library("webdataset")
     index = _index(folder)
     lines = _as_datasets_sees(folder) if _is_here("datasets") else ["datasets is not installed, so it was not asked"]
@@ -74,10 +74,10 @@ def webdataset(folder: Path, mark: Mapping[str, Any]) -> Iterator[Look]:
 
 
 @contextmanager
-def captions(folder: Path, mark: Mapping[str, Any]) -> Iterator[Look]:
+def captions(folder: Path, marker: Mapping[str, Any]) -> Iterator[Look]:
     """As trainers do: a picture, and the ``.txt`` with its stem; no library is needed."""
-    splits = mark["pictures"]
-    flat = "split" not in mark["options"]
+    splits = marker["pictures"]
+    flat = "split" not in marker["options"]
     yield (
         ["kohya, SimpleTuner, OneTrainer, ai-toolkit: .txt beside each picture"],
         (seen for split in splits for seen in _of_folder(folder if flat else folder / split, split)),

@@ -145,8 +145,8 @@ def test_a_mark_that_makes_no_sense_is_said(
     change: dict[str, Any], batcher: Batcher, exported: Any, run: Path, tmp_path: Path
 ) -> None:
     exported(run, "captions")
-    mark = tmp_path / "out/.batcher-export/export.json"
-    mark.write_text(json.dumps(json.loads(mark.read_text()) | change))
+    marker = tmp_path / "out/.batcher-export/export.json"
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | change))
     came = batcher("export", run, tmp_path / "out", "--to", "captions")
     assert (came.code, "another version of batcher" in came.err) == (64, True)
 
@@ -178,6 +178,6 @@ def test_what_a_run_gained_or_lost_since_is_told(reader: str, exported: Any, che
 
 def test_an_export_that_was_interrupted_is_told(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
     exported(run, "captions")
-    mark = tmp_path / "out/.batcher-export/export.json"
-    mark.write_text(mark.read_text().replace('"complete": true', '"complete": false'))
+    marker = tmp_path / "out/.batcher-export/export.json"
+    marker.write_text(marker.read_text().replace('"complete": true', '"complete": false'))
     assert findings(checked("captions")) == {"unfinished": 1}

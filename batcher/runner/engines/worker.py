@@ -142,6 +142,6 @@ class Worker:
         if self._setup.bucket is None:
             if not Path(self._setup.run_dir).is_dir():
                 raise UsageError(f"there is no folder {self._setup.run_dir}")
-            return Shelf(Path(self._setup.run_dir), mark=f"-{self._identity}")
+            return Shelf(Path(self._setup.run_dir), writer=f"-{self._identity}")
         self._scratch = tempfile.mkdtemp(prefix="batcher-worker-")
         return bucket(Path(self._scratch), self._setup.bucket)

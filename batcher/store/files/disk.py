@@ -60,14 +60,14 @@ def temp_beside(path: Path) -> Path:
     return Path(temp_for(str(path)))
 
 
-def temp_for(path: str, mark: str = "") -> str:
+def temp_for(path: str, writer: str = "") -> str:
     """The temp file in the same folder, always the same for one path.
 
-    mark: tells writers apart if several machines may write the file at once.
+    writer: tells writers apart if several machines may write the file at once.
     """
     folder, separator, name = path.rpartition(os.sep)
     digits = blake2b(name.encode(errors="surrogatepass"), digest_size=8).hexdigest()
-    return f"{folder}{separator}.{digits}{mark}.part"
+    return f"{folder}{separator}.{digits}{writer}.part"
 
 
 def force_folder(folder: Path) -> None:

@@ -75,14 +75,14 @@ class Place(Protocol):
 class Shelf:
     """The folder of images of one run.
 
-    run_dir: the run directory. mark: of its temp files, if there are several writers (``-1a2b3c4d``).
+    run_dir: the run directory. writer: in the names of its temp files, if there are several writers (``-1a2b3c4d``).
     """
 
     grouped = True
 
-    def __init__(self, run_dir: Path, mark: str = "") -> None:
+    def __init__(self, run_dir: Path, writer: str = "") -> None:
         self._run_dir = run_dir
-        self._mark = mark
+        self._writer = writer
         self._root = run_dir / "images"
         self._folders: dict[str, tuple[Path, str]] = {}
 
@@ -95,7 +95,7 @@ class Shelf:
         return Path(self._at(name))
 
     def temp(self, name: str) -> Path:
-        return Path(temp_for(str(self.locate(name)), self._mark))
+        return Path(temp_for(str(self.locate(name)), self._writer))
 
     def owner(self, path: str) -> str | None:
         """The key of the job whose sidecar is at ``path``; None if there is none, or it can't be read."""
@@ -116,7 +116,7 @@ class Shelf:
         name = self.relative(f"{path}.{extension}")
         if isinstance(content, Path):
             return Part.of_temp(name, str(content), target)
-        return Part.written(name, content, temp_for(target if extension == "json" else stem, self._mark), target)
+        return Part.written(name, content, temp_for(target if extension == "json" else stem, self._writer), target)
 
     def put(self, path: str, extension: str, content: bytes | Path, sidecar: Mapping[str, Any]) -> Put:
         job = sidecar.get("job")
@@ -192,7 +192,7 @@ class Shelf:
 
 
 def sweep(run_dir: Path) -> None:
-    """Remove temp files of writers with a mark. Call it when none of them runs."""
+    """Remove temp files of named writers. Call it when none of them runs."""
     for path in (run_dir / "images").rglob(".*.part"):
         if _MARKED.fullmatch(path.name):
             discard(path)
