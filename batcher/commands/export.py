@@ -7,7 +7,7 @@ import click
 
 from batcher.commands.options import flag, progress_option
 from batcher.commands.printing import say, say_json
-from batcher.commands.run_argument import complete_runs, found_run, found_runs, is_run, said_newest
+from batcher.commands.run_argument import complete_runs, is_run, newest_run_noted, run_named, runs_named
 from batcher.core.command_line import command_line, repair
 from batcher.core.errors import UsageError
 from batcher.core.units import show_bytes, show_count, show_duration
@@ -70,10 +70,10 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
 def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
     """The run directories, and DIR, which is last and may be a URL. Without RUN: the newest run, with a note."""
     *runs, place = words
-    if is_run(Path(place) if runs else found_run(place)):
+    if is_run(Path(place) if runs else run_named(place)):
         are = f"{place} is a run" if len(words) == 1 else "all of these are runs"
         raise UsageError(f"{are}, and the folder to export to is missing", hint="Name it behind the run.")
-    return (found_runs(runs) or (said_newest(),)), place
+    return (runs_named(runs) or (newest_run_noted(),)), place
 
 
 def _words(report: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import click
 
 from batcher.commands.options import flag
 from batcher.commands.printing import json_option, say, say_json
-from batcher.commands.run_argument import complete_runs, found_run, said_newest
+from batcher.commands.run_argument import complete_runs, newest_run_noted, run_named
 from batcher.core.command_line import command_line
 from batcher.core.errors import UsageError
 from batcher.core.units import show_count
@@ -50,7 +50,7 @@ def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any
         raise UsageError(
             f"{runs[1]!r} is not a verdict", hint=f"Write one of {', '.join(WORDS)} after RUN, or nothing."
         )
-    run_dir = found_run(runs[0]) if runs else said_newest()
+    run_dir = run_named(runs[0]) if runs else newest_run_noted()
     facts = picked(run_dir, Picking(word=word, scores=Path(scores) if scores else None, **given))
     say_json(facts) if as_json else say(_words(facts))
     return int(facts["exit_code"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from batcher.commands.options import SECTIONS
-from batcher.commands.run_argument import found_run, is_run
+from batcher.commands.run_argument import is_run, run_named
 from batcher.core.command_line import command_line
 from batcher.core.errors import UsageError
 
@@ -21,7 +21,7 @@ class TakesRun(click.Command):
         manifest = ctx.params.get("manifest")
         if ctx.resilient_parsing or manifest is None:
             return rest
-        run = Path(manifest) if os.path.exists(manifest) else found_run(manifest)  # noqa: PTH110  any text is answered
+        run = Path(manifest) if os.path.exists(manifest) else run_named(manifest)  # noqa: PTH110  any text is answered
         if not is_run(run):
             return rest
         given.remove(manifest)

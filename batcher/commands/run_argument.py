@@ -18,19 +18,19 @@ RUNS = Path("runs")  # where `batcher run` makes run directories
 STATE = "state.db"
 
 
-def found_runs(names: Iterable[str]) -> tuple[Path, ...]:
-    """``found_run`` for each. Raises UsageError for one that does not exist."""
+def runs_named(names: Iterable[str]) -> tuple[Path, ...]:
+    """``run_named`` for each. Raises UsageError for one that does not exist."""
     return tuple(map(_there, names))
 
 
-def said_newest() -> Path:
+def newest_run_noted() -> Path:
     """The newest run, with a note on standard error. Raises UsageError if there is none."""
     newest = newest_run()
     click.echo(f"RUN not given: using {newest}, the newest run.", err=True)
     return newest
 
 
-def found_run(name: str) -> Path:
+def run_named(name: str) -> Path:
     """The run directory for a path, a name below ``runs/``, or the manifest of a run there.
 
     Any other text is returned as a path, for the command to refuse or repair.
@@ -45,7 +45,7 @@ def found_run(name: str) -> Path:
 
 
 def _there(name: str) -> Path:
-    run = found_run(name)
+    run = run_named(name)
     try:
         os.lstat(run)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: not a path
@@ -118,7 +118,7 @@ def _argument(name: str, metavar: str, resolved: Callable[[Any], Any], nargs: in
 
 
 # Without RUN: the newest run, with a note; or nothing, which means no run, or all runs.
-run_argument = _argument("run_dir", "[RUN]", lambda given: _there(given) if given else said_newest())
+run_argument = _argument("run_dir", "[RUN]", lambda given: _there(given) if given else newest_run_noted())
 optional_run_argument = _argument("run_dir", "[RUN]", lambda given: _there(given) if given else None)
-runs_argument = _argument("run_dirs", "[RUN]...", lambda given: found_runs(given) or (said_newest(),), nargs=-1)
-optional_runs_argument = _argument("run_dirs", "[RUN]...", found_runs, nargs=-1)
+runs_argument = _argument("run_dirs", "[RUN]...", lambda given: runs_named(given) or (newest_run_noted(),), nargs=-1)
+optional_runs_argument = _argument("run_dirs", "[RUN]...", runs_named, nargs=-1)

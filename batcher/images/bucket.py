@@ -27,9 +27,9 @@ from batcher.images.objects import Objects
 from batcher.store.files.disk import temp_beside
 from batcher.store.files.place import Put, Taken, sidecar_text
 from batcher.store.files.safe_reader import (
-    ASIDE,
     EXTENSIONS,
     IMAGES,
+    LOST_AND_FOUND,
     Absent,
     Outside,
     SafeReader,
@@ -82,7 +82,7 @@ class Bucket(Objects):
     def move_to_lost_and_found(self, file: str) -> str | None:
         """Moves a recorded file to ``lost+found`` below the URL. Gives its URL there, None if there is no such file."""
         key = _key(file)
-        target = f"{ASIDE}/{key}"
+        target = f"{LOST_AND_FOUND}/{key}"
         with self.refusals(file):
             try:
                 with suppress(*objects.Absent):
@@ -118,7 +118,7 @@ class Bucket(Objects):
         with self.refusals(""):
             for page in obstore.list(self.store, chunk_size=1_000):
                 for meta in page:
-                    if meta["path"] != OWNER and not meta["path"].startswith(f"{ASIDE}/"):
+                    if meta["path"] != OWNER and not meta["path"].startswith(f"{LOST_AND_FOUND}/"):
                         yield meta["path"], meta["size"]
 
     def send(self, key: str, path: Path) -> None:

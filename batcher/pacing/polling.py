@@ -41,7 +41,7 @@ LEADERS = 64
 FOLLOW, FOLLOW_SHARE = 0.2, 0.05  # seconds, and share of the age, until a follower checks again
 
 LINE = 0.9  # of the expected time in the queue, after which a queued job is assumed to run
-LINE_MEMORY = 0.95  # decay of the queue statistics with each observation
+QUEUE_DECAY = 0.95  # of the queue statistics with each observation
 FURTHEST = 30.0  # seconds, or the time waited so far if longer: most that a queue position may postpone a poll
 
 
@@ -118,8 +118,8 @@ class PollPlanner:
 
     def line_moved(self, places: int, seconds: float) -> None:
         """A job moved up by ``places`` in the queue in ``seconds``. Backwards counts as 0."""
-        self._places = self._places * LINE_MEMORY + max(places, 0)
-        self._seconds = self._seconds * LINE_MEMORY + seconds
+        self._places = self._places * QUEUE_DECAY + max(places, 0)
+        self._seconds = self._seconds * QUEUE_DECAY + seconds
 
     @property
     def seconds_a_place(self) -> float:

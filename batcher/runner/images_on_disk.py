@@ -17,7 +17,7 @@ from batcher.core.job import Artifact, Entry, State
 from batcher.core.naming import folded, numbered
 from batcher.runner.run_context import RunContext
 from batcher.runner.sidecars import Untrue, read_sidecar, siblings, with_attempt_of
-from batcher.store.files.safe_reader import ASIDE, EXTENSIONS, IMAGES, SafeReader, sidecar_of, stem
+from batcher.store.files.safe_reader import EXTENSIONS, IMAGES, LOST_AND_FOUND, SafeReader, sidecar_of, stem
 
 _SEVERAL = 2  # number of files of a job; every number above one gives the same first name
 
@@ -78,7 +78,7 @@ class ImagesOnDisk:
     def _listed(self, folder: str) -> frozenset[str]:
         """Case-folded stems of the files in a folder of images, and of those that a repair moved away from it."""
         names: set[str] = set()
-        for top in (IMAGES, ASIDE):
+        for top in (IMAGES, LOST_AND_FOUND):
             with suppress(OSError):
                 names.update(folded(stem(name)) for name in os.listdir(self._run_dir / top / folder))  # noqa: PTH208
         return frozenset(names)
@@ -111,7 +111,7 @@ class ImagesOnDisk:
         """
         reader = SafeReader(self._run_dir)
         for name in (entry.path, numbered(entry.path, 0, _SEVERAL)):
-            for top in (IMAGES, ASIDE):
+            for top in (IMAGES, LOST_AND_FOUND):
                 for path in (f"{top}/{name}.{word}" for word in sorted(EXTENSIONS - {"json", "part"})):
                     place = self._run_dir / path
                     if place.is_file() and not place.is_symlink() and not _is_proved(reader, sidecar_of(path)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from batcher.core.errors import DiskError
 from batcher.images.storage import bucket, url_of
 from batcher.store.files.disk import disk, force_folder
-from batcher.store.files.safe_reader import ASIDE, IMAGES
+from batcher.store.files.safe_reader import IMAGES, LOST_AND_FOUND
 
 
 def move_to_lost_and_found(run_dir: Path, file: str) -> str | None:
@@ -28,7 +28,7 @@ def move_to_lost_and_found(run_dir: Path, file: str) -> str | None:
 
 def _folder(run_dir: Path, file: str) -> Path:
     """The same folders below lost+found. None of them is a link."""
-    folder = run_dir / ASIDE
+    folder = run_dir / LOST_AND_FOUND
     for part in (None, *file.removeprefix(f"{IMAGES}/").split("/")[:-1]):
         folder = folder if part is None else folder / part
         if folder.is_symlink():

@@ -16,7 +16,7 @@ from pathlib import Path
 from batcher.store.files import inside
 
 IMAGES = "images"
-ASIDE = "lost+found"
+LOST_AND_FOUND = "lost+found"
 EXTENSIONS = frozenset({  # of files that batcher writes: sidecars, temp files, media; a text file may be a person's
     "json", "part", "png", "jpg", "webp", "gif", "avif", "bmp", "tif", "heic", "jxl", "jp2", "psd", "exr", "hdr", "svg",
     "mp4", "mov", "webm", "mkv", "avi", "ogv", "m4a", "mp3", "aac", "wav", "ogg", "flac", "aiff", "mid", "glb", "fbx",
