@@ -14,7 +14,7 @@ _OF_THE_DISK = frozenset(
     if hasattr(errno, name)
 )
 _KEPT = "Everything that could be written is kept."
-LEAST_MEMORY = 512 << 20  # bytes of address space
+LEAST_MEMORY = 640 << 20  # bytes of address space
 
 
 def check_memory() -> None:

@@ -209,6 +209,6 @@ def test_a_run_with_too_little_address_space_is_refused_before_it_submits_anythi
 
 
 def test_a_run_with_just_enough_address_space_is_as_any_other(desk: Desk) -> None:
-    going = desk.start(desk.folder / "run", "-c", LITTLE_MEMORY, "512")
+    going = desk.start(desk.folder / "run", "-c", LITTLE_MEMORY, "640")
     _, complained = going.communicate(timeout=120)
     assert going.returncode == 0, complained
