@@ -14,6 +14,7 @@ import msgspec
 from batcher.commands.cli import GROUPS, cli, load
 from batcher.commands.options import SECTIONS
 from batcher.commands.recorded import TakesRun
+from batcher.core.exit_codes import EXIT_CODES
 from batcher.core.sidecar import SidecarFields
 from batcher.manifest.yaml.document import RUN_OPTIONS
 from batcher.runner.stop import SEVERITY
@@ -35,13 +36,19 @@ def pages() -> dict[Path, str]:
 
 def _filled(text: str) -> str:
     """A page with what stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` made anew."""
-    parts = {"run keys": run_keys(), "severity": ", ".join(map(str, SEVERITY)) + "\n"}
+    parts = {"exit codes": exit_codes(), "run keys": run_keys()}
     return re.sub(
         r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)",
         lambda match: match[1] + parts[match[2]] + match[3],
         text,
         flags=re.DOTALL,
     )
+
+
+def exit_codes() -> str:
+    rows = [f"| {code} | {meaning.what} | {meaning.then} |" for code, meaning in EXIT_CODES.items()]
+    first = f"If several apply, it is the first of these: {', '.join(map(str, SEVERITY))}."
+    return "\n".join(["", "| code | meaning | then |", "| --- | --- | --- |", *rows, "", first, ""])
 
 
 def run_keys() -> str:

@@ -47,11 +47,6 @@ def rows(text: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
-def exit_codes() -> list[int]:
-    """Those of the manual's table, in order."""
-    return [int(row[0]) for row in rows(page("exit-codes")) if row[0].isdigit()]
-
-
 def words(text: str) -> list[str]:
     """What stands in back quotes."""
     return re.findall(r"`([^`]+)`", text)
