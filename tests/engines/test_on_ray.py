@@ -25,7 +25,12 @@ from tests.support.needs import lacks
 from tests.support.ray_cluster import RayCluster
 from tests.support.simulator_process import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+    # Ray 2.52 leaves the files open that it gives to its processes.
+    pytest.mark.filterwarnings("default::ResourceWarning", "default::pytest.PytestUnraisableExceptionWarning"),
+]
 
 WITH_WORKERS = ("--engine", "ray", "--workers", "2")
 JOBS = 120
