@@ -71,8 +71,9 @@ class Plan:
         return iter(entry.held) if isinstance(entry, Inline) else entry.rows(self.model, self.model_inputs, problems)
 
     def makes_more_jobs_than(self, most: int) -> bool:
-        """Whether it surely does, as far as can be said in a second or two: before a job is made, and its files are
-        read only for sweeps that soon come to so many.
+        """True if the plan makes more than ``most`` jobs for certain. False if it does not, or if counting takes long.
+
+        Makes no job. It reads a file only if its first _QUICKLY_READ rows can exceed ``most``.
         """
         counts = (
             group.sweep.count(group.sweep.pins(row.inputs)) * least(row)

@@ -206,7 +206,7 @@ class Walk:
             if row.variants is None:
                 self._check.braces(row, rendering.inputs.get("prompt"))
             yield from self._prompt(row, rendering)
-            if self.too_many:
+            if self.too_many:  # the size is refused: the rest of the row is counted only
                 rest = variables.bound(row) - made
                 self.whole += rest * self._sweep.count(self._sweep.pins(rendering.inputs))
                 break

@@ -27,7 +27,8 @@ class Health:
     answer to the catalogue request if it failed, until a submit is accepted.
 
     settings: of the failure limit. clock: of all times here. stop: where the end of the run is requested. tally: gets
-    the notes for the progress. table: told of a machine that fails. base_url: of the service, for messages.
+    the notes for the progress. table: its ``failed`` is called when the machine fails. base_url: of the service, for
+    messages.
     """
 
     def __init__(

@@ -72,7 +72,7 @@ class Carried:
 
     @property
     def most_of_a_row(self) -> int:
-        """The most prompts that its vars and copies make of a row."""
+        """The most prompts that one row makes with these vars and copies."""
         return prod(map(len, self.vars.values())) * (1 if self.repeat is None else self.repeat.times)
 
     def with_meta(self, own: dict[str, Any]) -> dict[str, Any]:
